@@ -1,0 +1,463 @@
+//! The one error type. Plain data: it imports nothing of ours.
+//!
+//! Each message says what was found, what was expected and what to do about it. `Display` prints
+//! everything, the operating system's own words included, so `source()` stays empty.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What the functions of this crate return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, with the numbers needed to say why.
+///
+/// Errors about a file carry its `path`; it is empty where a header was parsed from memory.
+/// Errors about indices carry `axis`, `index` and `len`, counted in elements.
+///
+/// # Example
+///
+/// ```
+/// use mmap_array::{Error, NpyFile};
+///
+/// match NpyFile::<f32>::open("no such file.npy") {
+///     Err(Error::Io { path, error, .. }) => {
+///         assert_eq!(path.to_str(), Some("no such file.npy"));
+///         assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused an operation.
+    #[error("cannot {action} {}: {error}", name(path))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was attempted, as a verb: `open`, `read`, ...
+        action: &'static str,
+        /// The operating system's answer.
+        error: io::Error,
+    },
+    /// A file was to be created where one exists.
+    #[error(
+        "{} already exists: choose another name, or ask for it with `overwrite(true)`",
+        name(path)
+    )]
+    AlreadyExists {
+        /// The file that is in the way.
+        path: PathBuf,
+    },
+    /// Somebody, in this process or another, holds a lock on the file.
+    #[error(
+        "{} is already open elsewhere, in this process or another: close it there, or let several \
+         writers in with `lock(Lock::Cooperative)`",
+        name(path)
+    )]
+    AlreadyOpen {
+        /// The locked file.
+        path: PathBuf,
+    },
+    /// The name kept changing its file while it was being opened.
+    #[error("{} was replaced again and again while it was being opened: try later", name(path))]
+    Replaced {
+        /// The name.
+        path: PathBuf,
+    },
+    /// The path names something that is no regular file.
+    #[error("{} is {found}, not a regular file", name(path))]
+    NotRegular {
+        /// The path.
+        path: PathBuf,
+        /// What it is: `a directory`, `a FIFO`, ...
+        found: &'static str,
+    },
+    /// The file holds fewer bytes than its header promises.
+    #[error(
+        "{} is cut short: it has {found} bytes, its header needs {expected}; copy it again from \
+         its source (it was left as it is)",
+        name(path)
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that header and data need together.
+        expected: u64,
+        /// Bytes that the file has.
+        found: u64,
+    },
+    /// Somebody shortened the file after it was opened.
+    #[error(
+        "{} became shorter while it was open: it has {found} bytes of {expected}; somebody \
+         truncated it, and what was cut off is lost",
+        name(path)
+    )]
+    Shrunk {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the file had when it was opened.
+        expected: u64,
+        /// Bytes that it has now.
+        found: u64,
+    },
+    /// A flush failed, now or earlier: what was written since the last good flush may be lost.
+    #[error(
+        "{} was not written to stable storage: {}; this handle stays failed, so reopen the file \
+         and write again what came after the last good flush",
+        name(path),
+        os_error(*kind, *os_code)
+    )]
+    SyncFailed {
+        /// The file.
+        path: PathBuf,
+        /// The kind of the first failure.
+        kind: io::ErrorKind,
+        /// The operating system's number for it, where it gave one.
+        os_code: Option<i32>,
+    },
+    /// No space is left for the file.
+    #[error(
+        "no space for {}: {needed} bytes are needed; free some, or take another disk",
+        name(path)
+    )]
+    StorageFull {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that were asked for.
+        needed: u64,
+    },
+    /// The file system, or a limit of this process, does not allow a file of this size.
+    #[error(
+        "{} would be too large: {needed} bytes are more than the file system or this process's \
+         limit (`ulimit -f`) allows",
+        name(path)
+    )]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that were asked for.
+        needed: u64,
+    },
+    /// The file system cannot reserve space ahead of the writes.
+    #[error(
+        "the file system of {} cannot reserve space ({error}): ask for \
+         `allocation(Allocation::Sparse)` and expect a full disk to show at a write",
+        name(path)
+    )]
+    CannotReserve {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        error: io::Error,
+    },
+
+    /// The file does not begin as an `.npy` file does.
+    #[error("{} is not an .npy file: it begins with {found}, not with \"\\x93NUMPY\"", name(path))]
+    HeaderMagic {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes, escaped, with a guess at what it is.
+        found: String,
+    },
+    /// A version of the format that does not exist yet.
+    #[error("{} has .npy version {major}.{minor}: 1.0, 2.0 and 3.0 can be read", name(path))]
+    HeaderVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version's first number.
+        major: u8,
+        /// The version's second number.
+        minor: u8,
+    },
+    /// The header is longer than allowed.
+    #[error(
+        "the header of {} claims {len} bytes, {limit} are allowed: if the file is to be trusted, \
+         raise `max_header_len`",
+        name(path)
+    )]
+    HeaderTooLong {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the header claims.
+        len: u64,
+        /// Bytes that are allowed.
+        limit: u64,
+    },
+    /// The file ends inside its header.
+    #[error("{} ends inside its header: it has {found} bytes of {expected}", name(path))]
+    HeaderTruncated {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the header needs.
+        expected: u64,
+        /// Bytes that the file has.
+        found: u64,
+    },
+    /// The header's text is not what the format allows.
+    #[error(
+        "the header of {} is broken at byte {at}: expected {expected}, found {found}",
+        name(path)
+    )]
+    HeaderSyntax {
+        /// The file.
+        path: PathBuf,
+        /// The place, in bytes from the start of the file.
+        at: u64,
+        /// What stands there.
+        found: String,
+        /// What should.
+        expected: &'static str,
+    },
+    /// A key of the header's dictionary is missing, unknown or there twice.
+    #[error(
+        "the header of {} {problem} key '{key}': 'descr', 'fortran_order' and 'shape' are \
+         needed, each once, and nothing else",
+        name(path)
+    )]
+    HeaderKey {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// `lacks the`, `repeats the` or `has the unknown`.
+        problem: &'static str,
+    },
+    /// A description of an element type that means nothing.
+    #[error("{} has no valid element type: {descr}: {problem}", name(path))]
+    InvalidDType {
+        /// The file.
+        path: PathBuf,
+        /// The description, cut where it is long.
+        descr: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The file holds Python objects.
+    #[error(
+        "{} holds Python objects (dtype {descr}): they are pickled, and only Python can read \
+         them; convert them there to a plain dtype, with `a.astype(...)`",
+        name(path)
+    )]
+    ObjectDType {
+        /// The file.
+        path: PathBuf,
+        /// The element type as the file has it.
+        descr: String,
+    },
+
+    /// The file holds another element type than the one asked for.
+    #[error(
+        "{} holds {found}, not {expected}: open it as its own type, or convert it in Python with \
+         `a.astype(...)`",
+        name(path)
+    )]
+    DTypeMismatch {
+        /// The file.
+        path: PathBuf,
+        /// The file's element type, as `float32 ('<f4')`.
+        found: String,
+        /// The element type asked for, likewise.
+        expected: String,
+    },
+    /// The elements are in the byte order of another machine, so they cannot be borrowed.
+    #[error(
+        "{} holds {found}, in the byte order of another machine: it cannot be mapped; read it \
+         with `NpyFile`, which converts, or save it again in native byte order",
+        name(path)
+    )]
+    ForeignByteOrder {
+        /// The file.
+        path: PathBuf,
+        /// The file's element type.
+        found: String,
+    },
+    /// The elements start at an offset that their type does not allow, so they cannot be borrowed.
+    #[error(
+        "the data of {} starts at byte {data_start}, which is no multiple of {align}: it cannot \
+         be mapped; read it with `NpyFile`, which copies, or save it again",
+        name(path)
+    )]
+    Misaligned {
+        /// The file.
+        path: PathBuf,
+        /// Where the data starts, in bytes.
+        data_start: u64,
+        /// The alignment that the element type needs, in bytes.
+        align: usize,
+    },
+
+    /// An index, window or axis list with the wrong number of axes.
+    #[error("{found} axes were given for an array of {expected}")]
+    RankMismatch {
+        /// Axes of the array.
+        expected: usize,
+        /// Axes given.
+        found: usize,
+    },
+    /// More axes than NumPy allows.
+    #[error("{found} axes are too many: at most 64 are allowed, as in NumPy")]
+    TooManyAxes {
+        /// Axes given.
+        found: usize,
+    },
+    /// An index outside its axis.
+    #[error("index {index} is out of bounds for axis {axis}, which has length {len}")]
+    OutOfBounds {
+        /// The axis.
+        axis: usize,
+        /// The index.
+        index: isize,
+        /// The axis's length.
+        len: usize,
+    },
+    /// A range that leaves its axis, or ends before it starts.
+    #[error("range {start}..{end} does not fit axis {axis}, which has length {len}")]
+    RangeOutOfBounds {
+        /// The axis.
+        axis: usize,
+        /// The range's start.
+        start: isize,
+        /// The range's end, exclusive.
+        end: isize,
+        /// The axis's length.
+        len: usize,
+    },
+    /// A slice, permutation or tile that means nothing.
+    #[error("axis {axis}: {problem}")]
+    InvalidAxis {
+        /// The axis, or the place in the list.
+        axis: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A shape whose size does not fit the machine's integers.
+    #[error("an array of shape {shape:?} with elements of {item_size} bytes is too large to count")]
+    ShapeOverflow {
+        /// The shape.
+        shape: Vec<u64>,
+        /// Bytes of one element.
+        item_size: usize,
+    },
+    /// Two arrays that must have one shape have two.
+    #[error("shape {found:?} was given where {expected:?} is needed")]
+    ShapeMismatch {
+        /// The shape that is needed.
+        expected: Vec<usize>,
+        /// The shape given.
+        found: Vec<usize>,
+    },
+    /// A buffer of the wrong length.
+    #[error("a buffer of {found} elements was given where {expected} are needed")]
+    LenMismatch {
+        /// Elements that are needed.
+        expected: usize,
+        /// Elements given.
+        found: usize,
+    },
+    /// The memory for a result cannot be had.
+    #[error("no memory for {byte_len} bytes: read the array in smaller windows")]
+    OutOfMemory {
+        /// Bytes that were asked for.
+        byte_len: u64,
+    },
+    /// An option with a value that it does not take.
+    #[error("option `{option}` cannot be {found}: it takes {expected}")]
+    InvalidOption {
+        /// The option's name.
+        option: &'static str,
+        /// The value given.
+        found: usize,
+        /// The values it takes.
+        expected: &'static str,
+    },
+}
+
+impl Error {
+    /// The kind of the operating system's error, where one stands behind this error.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let error = mmap_array::load::<f32>("no such file.npy").unwrap_err();
+    /// assert_eq!(error.io_kind(), Some(std::io::ErrorKind::NotFound));
+    /// ```
+    #[must_use]
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Error::Io { error, .. } | Error::CannotReserve { error, .. } => Some(error.kind()),
+            Error::AlreadyExists { .. } => Some(io::ErrorKind::AlreadyExists),
+            Error::AlreadyOpen { .. } => Some(io::ErrorKind::WouldBlock),
+            Error::SyncFailed { kind, .. } => Some(*kind),
+            Error::StorageFull { .. } => Some(io::ErrorKind::StorageFull),
+            Error::FileTooLarge { .. } => Some(io::ErrorKind::FileTooLarge),
+            Error::OutOfMemory { .. } => Some(io::ErrorKind::OutOfMemory),
+            _ => None,
+        }
+    }
+
+    /// A failed operation on `path`; a full disk and a too large file get their own variants.
+    #[cold]
+    pub(crate) fn io(path: &Path, action: &'static str, needed: u64, error: io::Error) -> Error {
+        let path = path.to_path_buf();
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Error::StorageFull { path, needed }
+            }
+            io::ErrorKind::FileTooLarge => Error::FileTooLarge { path, needed },
+            _ => Error::Io { path, action, error },
+        }
+    }
+
+    /// The same error with the path filled in, for errors that arise before the path is known.
+    #[must_use]
+    pub(crate) fn with_path(mut self, file: &Path) -> Error {
+        match &mut self {
+            Error::HeaderMagic { path, .. }
+            | Error::HeaderVersion { path, .. }
+            | Error::HeaderTooLong { path, .. }
+            | Error::HeaderTruncated { path, .. }
+            | Error::HeaderSyntax { path, .. }
+            | Error::HeaderKey { path, .. }
+            | Error::InvalidDType { path, .. }
+            | Error::ObjectDType { path, .. } => *path = file.to_path_buf(),
+            _ => {}
+        }
+        self
+    }
+}
+
+/// A path as a message shows it; the empty one stands for bytes in memory.
+fn name(path: &Path) -> String {
+    if path.as_os_str().is_empty() { "this data".to_owned() } else { format!("{path:?}") }
+}
+
+/// The operating system's words for an error that was remembered as numbers.
+fn os_error(kind: io::ErrorKind, os_code: Option<i32>) -> io::Error {
+    os_code.map_or_else(|| kind.into(), io::Error::from_raw_os_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_stays_small_and_crosses_threads() {
+        fn crosses_threads<T: Send + Sync + 'static>() {}
+        crosses_threads::<Error>();
+        assert!(size_of::<Error>() < 128, "{} bytes", size_of::<Error>());
+    }
+
+    #[test]
+    fn a_full_disk_has_its_own_variant() {
+        let error = Error::io(Path::new("a.npy"), "write", 7, io::ErrorKind::StorageFull.into());
+        assert!(matches!(error, Error::StorageFull { needed: 7, .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_message_names_the_path_and_has_no_trailing_dot() {
+        let error = Error::Shrunk { path: "a b.npy".into(), expected: 10, found: 9 };
+        assert!(error.to_string().starts_with("\"a b.npy\" became shorter"), "{error}");
+        assert!(!error.to_string().ends_with('.'));
+    }
+}
