@@ -1,0 +1,109 @@
+"""The two-way check between this crate and real NumPy.
+
+    python tests/numpy/roundtrip.py write DIR   # NumPy writes, the Rust test reads
+    python tests/numpy/roundtrip.py check DIR   # the Rust test wrote, NumPy reads
+
+Files are named and filled by the rule in tests/data/make_data.py. Needs NumPy
+1.25 or later (before that its headers were padded differently).
+
+write  makes DIR/save (np.save), DIR/open_memmap (the same files written through
+       a map) and DIR/strided (np.save of arrays with gaps, so in C order).
+check  loads and maps every .npy file under DIR, compares element type, shape,
+       order and content, and then each byte with what np.save writes for the
+       same array. Ends with 1 and the file's name at the first difference, and
+       also when there is no file at all.
+"""
+
+import io
+import pathlib
+import sys
+
+sys.dont_write_bytecode = True  # no __pycache__ among the test data
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "data"))
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from make_data import golden_array, golden_cases
+
+
+def write(base):
+    save, mapped, strided = (base / name for name in ("save", "open_memmap", "strided"))
+    for folder in (save, mapped, strided):
+        folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for name, kind, end, order, rank in golden_cases():
+        array = golden_array(kind, end, order, rank)
+        np.save(save / f"{name}.npy", array)
+
+        target = open_memmap(
+            mapped / f"{name}.npy", "w+", array.dtype, array.shape, fortran_order=order == "f"
+        )
+        target[...] = array
+        target.flush()
+        del target
+        count += 2
+
+        if rank >= 1 and order == "c":
+            gaps = np.zeros([2 * length for length in array.shape], dtype=array.dtype)
+            gaps = gaps[(slice(None, None, 2),) * rank]
+            gaps[...] = array
+            np.save(strided / f"{name}.npy", gaps)
+            count += 1
+    print(f"{count} files written")
+
+
+def difference(path, cases):
+    """What is wrong with one file, or None."""
+    if path.stem not in cases:
+        return "not a name of the golden matrix"
+    wanted = golden_array(*cases[path.stem])
+    loads = {"np.load": np.load(path)}
+    if wanted.size > 0:
+        loads["np.load(mmap_mode='r')"] = np.load(path, mmap_mode="r")
+    for how, found in loads.items():
+        for what, a, b in (
+            ("dtype", found.dtype.str, wanted.dtype.str),
+            ("shape", found.shape, wanted.shape),
+            ("C order", found.flags.c_contiguous, wanted.flags.c_contiguous),
+            ("Fortran order", found.flags.f_contiguous, wanted.flags.f_contiguous),
+        ):
+            if a != b:
+                return f"{how}: {what} is {a}, expected {b}"
+        if found.tobytes() != wanted.tobytes():
+            return f"{how}: found {found.tolist()}, expected {wanted.tolist()}"
+    return different_bytes(path.read_bytes(), wanted)
+
+
+def different_bytes(found, array):
+    file = io.BytesIO()
+    np.save(file, array)
+    wanted = file.getvalue()
+    if len(found) != len(wanted):
+        return f"{len(found)} bytes, np.save writes {len(wanted)}"
+    for position, (a, b) in enumerate(zip(found, wanted)):
+        if a != b:
+            return f"byte {position} is {a:#04x}, np.save writes {b:#04x}"
+    return None
+
+
+def check(base):
+    cases = {name: case for name, *case in golden_cases()}
+    paths = sorted(base.rglob("*.npy"))
+    if not paths:
+        sys.exit(f"no .npy file under {base}")
+    for path in paths:
+        try:
+            wrong = difference(path, cases)
+        except Exception as error:  # whatever NumPy says, name the file
+            wrong = f"{type(error).__name__}: {error}"
+        if wrong:
+            sys.exit(f"{path}: {wrong}")
+    print(f"{len(paths)} files ok")
+
+
+if __name__ == "__main__":
+    commands = {"write": write, "check": check}
+    if len(sys.argv) != 3 or sys.argv[1] not in commands:
+        sys.exit("usage: roundtrip.py write|check DIR")
+    commands[sys.argv[1]](pathlib.Path(sys.argv[2]))
