@@ -259,19 +259,6 @@ impl Layout {
         moved
     }
 
-    /// Can `axis` and the next one be seen as a single axis?
-    pub(crate) fn can_merge(&self, axis: usize) -> bool {
-        let inner = self.shape[axis + 1] as isize;
-        Some(self.strides[axis]) == self.strides[axis + 1].checked_mul(inner)
-    }
-
-    /// Makes `axis` and the next one a single axis; [`can_merge`](Self::can_merge) must hold.
-    pub(crate) fn merge(&mut self, axis: usize) {
-        debug_assert!(self.can_merge(axis));
-        self.shape[axis + 1] *= self.shape[axis];
-        self.remove_axis(axis);
-    }
-
     /// The part of this layout that starts at its first element and has the given shape.
     pub(crate) fn with_shape(&self, shape: &[usize]) -> Layout {
         debug_assert!(shape.iter().zip(self.shape()).all(|(part, whole)| part <= whole));

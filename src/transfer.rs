@@ -173,11 +173,18 @@ pub(crate) struct Tiling {
     /// The shape of a tile; those at the far edges are cut.
     pub(crate) shape: Dims<usize>,
     /// The strides of a tile's elements in the buffer.
-    pub(crate) buffer: Dims<isize>,
+    buffer: Dims<isize>,
     /// Elements that the buffer must hold.
     pub(crate) buffer_len: usize,
     /// How many inner axes of a tile are one run of the file.
     run_axes: usize,
+}
+
+impl Tiling {
+    /// The layout of a tile of this shape in the buffer.
+    pub(crate) fn layout(&self, shape: &[usize]) -> Layout {
+        Layout::from_parts(shape.into(), self.buffer.clone())
+    }
 }
 
 /// Runs of a file: start in the file, start in memory, length; all in elements.

@@ -360,6 +360,12 @@ impl<'a, T> From<&'a [T]> for View<'a, T> {
     }
 }
 
+impl<'a, T, const N: usize> From<&'a [T; N]> for View<'a, T> {
+    fn from(elements: &'a [T; N]) -> Self {
+        elements.as_slice().into()
+    }
+}
+
 impl<'a, T> From<&'a Vec<T>> for View<'a, T> {
     fn from(elements: &'a Vec<T>) -> Self {
         elements.as_slice().into()

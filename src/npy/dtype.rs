@@ -1,0 +1,377 @@
+//! [`DType`]: what one element of a file is, and NumPy's text for it. Reading that text is
+//! `descr.rs`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::descr;
+use super::kind::{ByteOrder, Kind, TimeUnit};
+use crate::error::{Error, Result};
+
+/// NumPy counts the bytes of an element in a C `int`.
+pub(super) const MAX_ITEM_SIZE: usize = i32::MAX as usize;
+
+/// What one element of an array is: NumPy's dtype.
+///
+/// `Display` writes NumPy's text for it, and `parse` reads that text back, along with the other
+/// ways in which NumPy lets one write it.
+///
+/// # Example
+///
+/// ```
+/// use mmap_array::{DType, Kind};
+///
+/// assert_eq!(DType::int(1).to_string(), "|i1");
+///
+/// let wind: DType = "[('speed', '<f4'), ('from', '<i2', (2,))]".parse()?;
+/// assert_eq!((wind.kind(), wind.item_size()), (Kind::Struct, 8));
+/// assert_eq!(wind.fields()[1].offset(), 4);
+/// # Ok::<(), mmap_array::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DType {
+    kind: Kind,
+    order: ByteOrder,
+    /// At most [`MAX_ITEM_SIZE`].
+    item_size: usize,
+    parts: Parts,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Parts {
+    None,
+    Time(TimeUnit, u32),
+    Fields(Box<[Field]>),
+    SubArray(Box<(DType, Box<[usize]>)>),
+}
+
+/// A named part of a struct.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Field {
+    pub(super) name: String,
+    pub(super) title: Option<String>,
+    pub(super) offset: usize,
+    pub(super) dtype: DType,
+}
+
+impl Field {
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The second, longer name that NumPy allows.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// Bytes from the start of the struct.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The type.
+    #[must_use]
+    pub fn dtype(&self) -> &DType {
+        &self.dtype
+    }
+
+    /// The byte after the field's last one.
+    pub(super) fn end(&self) -> usize {
+        self.offset + self.dtype.item_size
+    }
+}
+
+/// Types in native byte order.
+impl DType {
+    /// A type without parts; single bytes and byte strings drop the order.
+    pub(super) const fn simple(kind: Kind, order: ByteOrder, item_size: usize) -> DType {
+        let ordered = match kind {
+            Kind::Int | Kind::UInt => item_size > 1,
+            Kind::Bool | Kind::Bytes | Kind::Void | Kind::Object => false,
+            _ => true,
+        };
+        let order = if ordered { order } else { ByteOrder::NotApplicable };
+        DType { kind, order, item_size, parts: Parts::None }
+    }
+
+    /// `|b1`: one byte, which should be 0 or 1.
+    #[must_use]
+    pub const fn bool() -> DType {
+        DType::simple(Kind::Bool, ByteOrder::NATIVE, 1)
+    }
+
+    /// Signed integers of `item_size` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If that is not 1, 2, 4 or 8.
+    #[must_use]
+    pub const fn int(item_size: usize) -> DType {
+        assert!(matches!(item_size, 1 | 2 | 4 | 8), "integers have 1, 2, 4 or 8 bytes");
+        DType::simple(Kind::Int, ByteOrder::NATIVE, item_size)
+    }
+
+    /// Unsigned integers of `item_size` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If that is not 1, 2, 4 or 8.
+    #[must_use]
+    pub const fn uint(item_size: usize) -> DType {
+        assert!(matches!(item_size, 1 | 2 | 4 | 8), "integers have 1, 2, 4 or 8 bytes");
+        DType::simple(Kind::UInt, ByteOrder::NATIVE, item_size)
+    }
+
+    /// Floats of `item_size` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If that is not 2, 4 or 8, or 12 or 16 for the long doubles of some machines.
+    #[must_use]
+    pub const fn float(item_size: usize) -> DType {
+        assert!(matches!(item_size, 2 | 4 | 8 | 12 | 16), "floats have 2, 4, 8, 12 or 16 bytes");
+        DType::simple(Kind::Float, ByteOrder::NATIVE, item_size)
+    }
+
+    /// Complex numbers of `item_size` bytes, both parts together.
+    ///
+    /// # Panics
+    ///
+    /// If that is not 8 or 16, or 24 or 32 for the long doubles of some machines.
+    #[must_use]
+    pub const fn complex(item_size: usize) -> DType {
+        assert!(
+            matches!(item_size, 8 | 16 | 24 | 32),
+            "complex numbers have 8, 16, 24 or 32 bytes"
+        );
+        DType::simple(Kind::Complex, ByteOrder::NATIVE, item_size)
+    }
+
+    /// Byte strings of `len` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If that is over `i32::MAX`, NumPy's limit.
+    #[must_use]
+    pub const fn bytes(len: usize) -> DType {
+        assert!(len <= MAX_ITEM_SIZE, "NumPy's elements have at most i32::MAX bytes");
+        DType::simple(Kind::Bytes, ByteOrder::NATIVE, len)
+    }
+
+    /// Text of `len` characters, four bytes each.
+    ///
+    /// # Panics
+    ///
+    /// If that makes more bytes than `i32::MAX`, NumPy's limit.
+    #[must_use]
+    pub const fn unicode(len: usize) -> DType {
+        assert!(len <= MAX_ITEM_SIZE / 4, "NumPy's elements have at most i32::MAX bytes");
+        DType::simple(Kind::Unicode, ByteOrder::NATIVE, 4 * len)
+    }
+
+    /// `len` bytes without a meaning.
+    ///
+    /// # Panics
+    ///
+    /// If that is over `i32::MAX`, NumPy's limit.
+    #[must_use]
+    pub const fn void(len: usize) -> DType {
+        assert!(len <= MAX_ITEM_SIZE, "NumPy's elements have at most i32::MAX bytes");
+        DType::simple(Kind::Void, ByteOrder::NATIVE, len)
+    }
+
+    /// Points in time, counted in `count` units.
+    #[must_use]
+    pub const fn datetime(unit: TimeUnit, count: u32) -> DType {
+        DType::time(Kind::DateTime, ByteOrder::NATIVE, unit, count)
+    }
+
+    /// Spans of time, counted in `count` units.
+    #[must_use]
+    pub const fn timedelta(unit: TimeUnit, count: u32) -> DType {
+        DType::time(Kind::TimeDelta, ByteOrder::NATIVE, unit, count)
+    }
+}
+
+/// Types with parts, from descriptions that were read.
+impl DType {
+    pub(super) const fn time(kind: Kind, order: ByteOrder, unit: TimeUnit, count: u32) -> DType {
+        // Without a unit there is nothing to count.
+        let count = if matches!(unit, TimeUnit::Generic) { 1 } else { count };
+        DType { kind, order, item_size: 8, parts: Parts::Time(unit, count) }
+    }
+
+    /// A struct; the fields stand in order and end before `item_size`.
+    pub(super) fn structure(fields: Vec<Field>, item_size: usize) -> DType {
+        debug_assert!(fields.windows(2).all(|pair| pair[0].end() <= pair[1].offset));
+        debug_assert!(fields.last().is_none_or(|last| last.end() <= item_size));
+        let order =
+            fields.iter().fold(ByteOrder::NotApplicable, |order, f| order.and(f.dtype.order));
+        DType { kind: Kind::Struct, order, item_size, parts: Parts::Fields(fields.into()) }
+    }
+
+    /// A small array; no axes at all mean the type itself.
+    pub(super) fn array_of(self, shape: Vec<usize>) -> Result<DType, &'static str> {
+        if shape.is_empty() {
+            return Ok(self);
+        }
+        if shape.len() > crate::layout::MAX_NDIM {
+            return Err("a sub-array has at most 64 axes");
+        }
+        // Zero lengths count as one here, so that they excuse no overflow.
+        let size = |size: usize, &len: &usize| {
+            size.checked_mul(len.max(1)).filter(|&size| size <= MAX_ITEM_SIZE)
+        };
+        shape
+            .iter()
+            .try_fold(self.item_size.max(1), size)
+            .ok_or("an element has at most 2147483647 bytes")?;
+        Ok(DType {
+            kind: Kind::SubArray,
+            order: self.order,
+            item_size: shape.iter().fold(self.item_size, |size, len| size * len),
+            parts: Parts::SubArray(Box::new((self, shape.into()))),
+        })
+    }
+}
+
+impl DType {
+    /// The family.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Bytes of one element.
+    #[must_use]
+    pub fn item_size(&self) -> usize {
+        self.item_size
+    }
+
+    /// The byte order of all parts together.
+    #[must_use]
+    pub fn byte_order(&self) -> ByteOrder {
+        self.order
+    }
+
+    /// Can this machine use the bytes as they stand?
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        matches!(self.order, ByteOrder::NATIVE | ByteOrder::NotApplicable)
+    }
+
+    /// Are all numbers in it in the byte order of another machine, and is there at least one?
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        matches!(self.order, ByteOrder::Little | ByteOrder::Big) && self.order != ByteOrder::NATIVE
+    }
+
+    /// The alignment, in bytes, of the Rust type with this layout.
+    ///
+    /// Structs are packed, so theirs is 1.
+    #[must_use]
+    pub fn alignment(&self) -> usize {
+        let number = |size: usize| match size {
+            12 => 4, // the long double of 32-bit x86
+            size => size,
+        };
+        match (self.kind, &self.parts) {
+            (_, Parts::SubArray(sub)) => sub.0.alignment(),
+            (Kind::Int | Kind::UInt | Kind::Float, _) => number(self.item_size),
+            (Kind::Complex, _) => number(self.item_size / 2),
+            (Kind::DateTime | Kind::TimeDelta | Kind::Object, _) => 8,
+            (Kind::Unicode, _) => 4,
+            _ => 1,
+        }
+    }
+
+    /// The fields of a struct, in the order of the file; padding is not listed.
+    #[must_use]
+    pub fn fields(&self) -> &[Field] {
+        match &self.parts {
+            Parts::Fields(fields) => fields,
+            _ => &[],
+        }
+    }
+
+    /// The type and the shape that a sub-array is made of.
+    #[must_use]
+    pub fn sub_array(&self) -> Option<(&DType, &[usize])> {
+        match &self.parts {
+            Parts::SubArray(sub) => Some((&sub.0, &sub.1)),
+            _ => None,
+        }
+    }
+
+    /// What dates and spans of time are counted in: `<M8[25s]` counts 25 seconds.
+    #[must_use]
+    pub fn time_unit(&self) -> Option<(TimeUnit, u32)> {
+        match self.parts {
+            Parts::Time(unit, count) => Some((unit, count)),
+            _ => None,
+        }
+    }
+
+    /// Are the two the same, save for the byte order?
+    #[must_use]
+    pub fn same_but_order(&self, other: &DType) -> bool {
+        let same_parts = match (&self.parts, &other.parts) {
+            (Parts::Fields(ours), Parts::Fields(theirs)) => {
+                let same = |(a, b): (&Field, &Field)| {
+                    (&a.name, &a.title, a.offset) == (&b.name, &b.title, b.offset)
+                        && a.dtype.same_but_order(&b.dtype)
+                };
+                ours.len() == theirs.len() && ours.iter().zip(theirs).all(same)
+            }
+            (Parts::SubArray(ours), Parts::SubArray(theirs)) => {
+                ours.1 == theirs.1 && ours.0.same_but_order(&theirs.0)
+            }
+            (ours, theirs) => ours == theirs,
+        };
+        (self.kind, self.item_size) == (other.kind, other.item_size) && same_parts
+    }
+
+    /// Are there Python objects in it, at any depth?
+    #[must_use]
+    pub fn has_objects(&self) -> bool {
+        match &self.parts {
+            Parts::Fields(fields) => fields.iter().any(|field| field.dtype.has_objects()),
+            Parts::SubArray(sub) => sub.0.has_objects(),
+            _ => self.kind == Kind::Object,
+        }
+    }
+
+    /// How deep the brackets of the description nest.
+    pub(super) fn depth(&self) -> usize {
+        let field = |field: &Field| {
+            // A field's shape stands beside its type, in the same brackets.
+            let base = field.dtype.sub_array().map_or(&field.dtype, |(base, _)| base);
+            let beside = field.title.is_some() || field.dtype.kind == Kind::SubArray;
+            2 + base.depth().max(usize::from(beside))
+        };
+        match &self.parts {
+            Parts::Fields(fields) => fields.iter().map(field).max().unwrap_or(2),
+            Parts::SubArray(sub) => 1 + sub.0.depth().max(1),
+            _ => 0,
+        }
+    }
+}
+
+/// Reads what `Display` writes, and every other spelling that a header may hold.
+impl FromStr for DType {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<DType> {
+        descr::parse(text)
+    }
+}
+
+/// `descr` describes no type.
+#[cold]
+pub(super) fn invalid(descr: String, problem: &'static str) -> Error {
+    Error::InvalidDType { path: PathBuf::new(), descr, problem }
+}

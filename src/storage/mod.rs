@@ -1,0 +1,31 @@
+//! Files as the operating system sees them: bytes and paths, no shapes and no element types.
+//!
+//! `open` finds out whether a path may be opened at all, `lock` keeps two writers apart, `io` moves
+//! bytes, `reserve` gives a file its length, `create` makes a file that has no name until it is
+//! whole. Platforms differ in the directory handle (`dir_unix`, `dir_path`) and in small functions
+//! beside their use.
+
+mod create;
+#[cfg(any(not(unix), test))]
+mod dir_path;
+#[cfg(unix)]
+mod dir_unix;
+mod io;
+mod lock;
+mod open;
+mod reserve;
+
+#[cfg(not(unix))]
+use dir_path::Dir;
+#[cfg(unix)]
+use dir_unix::Dir;
+
+pub use create::Publish;
+pub use lock::{Lock, LockState};
+pub use reserve::Allocation;
+
+pub(crate) use create::{NewFile, NewName};
+pub(crate) use io::{read_at, sync_all, sync_data, write_at};
+pub(crate) use lock::{open_locked, try_lock};
+pub(crate) use open::{file_len, is_same_file, open_regular};
+pub(crate) use reserve::allocate;

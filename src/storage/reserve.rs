@@ -1,0 +1,171 @@
+//! Giving a file its length, with or without the space behind it.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::io::is_unsupported;
+use super::open::file_len;
+use crate::error::{Error, Result};
+
+/// Whether a file that is created or grows gets its space at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Allocation {
+    /// All of it now: after that, no write fails for lack of space. Where the file system cannot
+    /// promise it, the answer is [`Error::CannotReserve`].
+    #[default]
+    Reserved,
+    /// None before it is written: an array may be far larger than the disk. Once the disk is
+    /// full, a write through [`NpyFile`](crate::NpyFile) fails with [`Error::StorageFull`], and a
+    /// store through a mapping ends the process with a signal.
+    Sparse,
+}
+
+/// Sets the length of a file. What is added reads as zeros. After an error the file has its old
+/// length.
+pub(crate) fn allocate(file: &File, path: &Path, len: u64, allocation: Allocation) -> Result<()> {
+    let failed = |error| Error::io(path, "set the length of", len, error);
+    if i64::try_from(len).is_err() {
+        return Err(Error::FileTooLarge { path: path.to_path_buf(), needed: len });
+    }
+    let old_len = file_len(file).map_err(failed)?;
+    if allocation == Allocation::Sparse || len <= old_len {
+        return file.set_len(len).map_err(failed);
+    }
+    reserve(file, old_len, len).map_err(|error| {
+        // A failed reservation may have grown the file part of the way. There is nothing left to
+        // do if that cannot be undone; the first error is the one to report.
+        let _ = file.set_len(old_len);
+        if is_unsupported(&error) {
+            Error::CannotReserve { path: path.to_path_buf(), error }
+        } else {
+            Error::io(path, "reserve space for", len, error)
+        }
+    })
+}
+
+/// The system call, not the C library's `posix_fallocate`, which writes into every block where
+/// the file system does not help.
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_vendor = "apple"
+))]
+fn reserve(file: &File, old_len: u64, len: u64) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    has_space(file, len - old_len)?;
+    rustix::io::retry_on_intr(|| fallocate(file, FallocateFlags::empty(), old_len, len - old_len))
+        .map_err(reserve_error)
+}
+
+/// A request that cannot succeed is refused before it fills the disk for everybody else: some
+/// file systems hand out all they have before they say no. Zero blocks means "not told".
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_vendor = "apple"
+))]
+fn has_space(file: &File, needed: u64) -> io::Result<()> {
+    match rustix::fs::fstatvfs(file) {
+        Ok(disk) if disk.f_blocks > 0 && needed > disk.f_bfree.saturating_mul(disk.f_frsize) => {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_vendor = "apple"
+))]
+fn reserve_error(errno: rustix::io::Errno) -> io::Error {
+    // POSIX lets a file system without the operation answer INVAL, and FreeBSD's ZFS does.
+    if cfg!(target_os = "freebsd") && errno == rustix::io::Errno::INVAL {
+        io::ErrorKind::Unsupported.into()
+    } else {
+        errno.into()
+    }
+}
+
+/// A file of NTFS has its clusters from the moment it has its length, unless it is marked sparse.
+#[cfg(windows)]
+fn reserve(file: &File, _old_len: u64, len: u64) -> io::Result<()> {
+    file.set_len(len)
+}
+
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_vendor = "apple",
+    windows
+)))]
+fn reserve(_file: &File, _old_len: u64, _len: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn allocated(len: u64, allocation: Allocation) -> File {
+        let file = tempfile::tempfile().unwrap();
+        allocate(&file, Path::new("a"), len, allocation).unwrap();
+        assert_eq!(file_len(&file).unwrap(), len);
+        file
+    }
+
+    #[cfg(unix)]
+    fn space(file: &File) -> u64 {
+        std::os::unix::fs::MetadataExt::blocks(&file.metadata().unwrap()) * 512
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn reserved_space_is_there_and_sparse_space_is_not() {
+        assert!(space(&allocated(MIB, Allocation::Reserved)) >= MIB);
+        assert_eq!(space(&allocated(1 << 40, Allocation::Sparse)), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn growth_reserves_what_is_added() {
+        let file = allocated(MIB, Allocation::Reserved);
+        allocate(&file, Path::new("a"), 3 * MIB + 1, Allocation::Reserved).unwrap();
+        assert_eq!(file_len(&file).unwrap(), 3 * MIB + 1);
+        assert!(space(&file) > 3 * MIB);
+    }
+
+    #[test]
+    fn an_empty_file_needs_nothing() {
+        allocated(0, Allocation::Reserved);
+        allocated(0, Allocation::Sparse);
+    }
+
+    #[test]
+    fn more_than_the_disk_has_is_refused_and_the_file_is_as_before() {
+        let file = allocated(MIB, Allocation::Reserved);
+        let error = allocate(&file, Path::new("a"), 1 << 60, Allocation::Reserved).unwrap_err();
+        assert!(
+            matches!(error, Error::StorageFull { needed, .. } if needed == 1 << 60),
+            "{error:?}"
+        );
+        assert_eq!(file_len(&file).unwrap(), MIB);
+    }
+
+    #[test]
+    fn a_length_that_no_file_can_have_is_refused() {
+        let file = allocated(5, Allocation::Sparse);
+        for allocation in [Allocation::Reserved, Allocation::Sparse] {
+            let error = allocate(&file, Path::new("a"), u64::MAX, allocation).unwrap_err();
+            assert!(matches!(error, Error::FileTooLarge { .. }), "{error:?}");
+        }
+        assert_eq!(file_len(&file).unwrap(), 5);
+    }
+}
