@@ -137,7 +137,12 @@ impl_from_integers!(i32, isize, usize);
 /// ```
 #[macro_export]
 macro_rules! s {
-    (@items [$($done:tt)*]) => { $crate::slice_items([$($done)*]) };
+    (@items [$($done:tt)*]) => {{
+        // `1..-1` is not empty here.
+        #[allow(clippy::reversed_empty_ranges)]
+        let items = $crate::slice_items([$($done)*]);
+        items
+    }};
     (@items [$($done:tt)*] ...) => { $crate::s!(@items [$($done)* $crate::SliceItem::Ellipsis,]) };
     (@items [$($done:tt)*] ..., $($rest:tt)*) => {
         $crate::s!(@items [$($done)* $crate::SliceItem::Ellipsis,] $($rest)*)

@@ -139,13 +139,13 @@ fn from_text(text: &str) -> Result<DType> {
 fn has_items(text: &str) -> bool {
     let plain = text.strip_prefix(['<', '>', '=', '|']).unwrap_or(text);
     let mut brackets = 0_i32;
-    let mut outer_comma = |byte| {
+    let outer_comma = |byte| {
         brackets += i32::from(byte == b'[') - i32::from(byte == b']');
         byte == b',' && brackets == 0
     };
     plain.starts_with(|c: char| c.is_ascii_digit())
         || plain.starts_with("()")
-        || text.bytes().any(|byte| outer_comma(byte))
+        || text.bytes().any(outer_comma)
 }
 
 /// `2i4`, `(2,3)i4`, `i4,f8`: one item, or a struct of fields `f0`, `f1`, ...

@@ -6,12 +6,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Dir;
 use super::lock::{Lock, open_locked};
+use super::naming::{move_to_free_name, with_temporary_name};
 use super::open::{is_same_file, open_regular};
 use crate::error::{Error, Result};
 
@@ -54,12 +54,6 @@ pub(crate) struct NewName {
     published: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Way {
-    Unnamed,
-    Named,
-}
-
 impl NewFile {
     /// A new, empty file, with the mode that the umask leaves.
     ///
@@ -67,10 +61,10 @@ impl NewFile {
     /// Then it must be a regular file; it is locked (unless `Lock::Off`) until the new one has
     /// replaced it, and hands on its permission bits. A symbolic link is replaced, not followed.
     pub(crate) fn create(target: &Path, overwrite: bool, lock: Lock) -> Result<NewFile> {
-        NewFile::create_by(target, overwrite, lock, Way::Unnamed)
+        NewFile::create_by(target, overwrite, lock, true)
     }
 
-    fn create_by(target: &Path, overwrite: bool, lock: Lock, way: Way) -> Result<NewFile> {
+    fn create_by(target: &Path, overwrite: bool, lock: Lock, unnamed: bool) -> Result<NewFile> {
         let failed = |error| Error::io(target, "create", 0, error);
         let Some(name) = target.file_name() else {
             return Err(failed(io::ErrorKind::InvalidInput.into()));
@@ -86,7 +80,7 @@ impl NewFile {
             _ => Path::new("."),
         };
         let dir = Dir::open(parent).map_err(failed)?;
-        let (file, temporary) = create_in(&dir, name, way).map_err(failed)?;
+        let (file, temporary) = create_in(&dir, name, unnamed).map_err(failed)?;
         let mut new = NewName {
             path: target.to_path_buf(),
             absolute: PathBuf::new(),
@@ -210,11 +204,9 @@ impl Drop for NewName {
     }
 }
 
-fn create_in(dir: &Dir, name: &OsStr, way: Way) -> io::Result<(File, Option<OsString>)> {
+fn create_in(dir: &Dir, name: &OsStr, unnamed: bool) -> io::Result<(File, Option<OsString>)> {
     // Systems refuse unnamed files with many numbers; a true obstacle stops the second way too.
-    if way == Way::Unnamed
-        && let Ok(file) = dir.create_unnamed()
-    {
+    if unnamed && let Ok(file) = dir.create_unnamed() {
         return Ok((file, None));
     }
     let (file, temporary) = with_temporary_name(name, |name| dir.create_new(name))?;
@@ -233,35 +225,6 @@ fn lock_old(path: &Path, lock: Lock) -> Result<Option<File>> {
         Err(Error::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Moves a temporary file to a name that must be free, by the best of three ways that the file
-/// system knows.
-fn move_to_free_name(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
-    for way in [Dir::rename_new, link_and_remove] {
-        match way(dir, from, to) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
-            Err(_) => {}
-        }
-    }
-    claim_and_rename(dir, from, to)
-}
-
-fn link_and_remove(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
-    dir.link(from, to)?;
-    // The file has its name; a second one that stays is no failure of that.
-    let _ = dir.remove(from);
-    Ok(())
-}
-
-/// Where there are no links either (FAT, object stores): an empty file takes the name and is then
-/// replaced. For an instant others may see it.
-fn claim_and_rename(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
-    drop(dir.create_new(to)?);
-    dir.rename(from, to).inspect_err(|_| {
-        let _ = dir.remove(to);
-    })
 }
 
 /// Private data must not become public by being overwritten.
@@ -283,42 +246,6 @@ fn copy_mode(_old: &File, _new: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// How many random names are tried; a second one is never needed in practice.
-const ATTEMPTS: usize = 16;
-
-/// Bytes of the file's own name in its temporary one: names end at 255 on most systems, and some
-/// allow fewer.
-const STEM_LEN: usize = 100;
-
-/// Calls `make` with random names beside `name`, until one is free.
-fn with_temporary_name<R>(
-    name: &OsStr,
-    make: impl Fn(&OsStr) -> io::Result<R>,
-) -> io::Result<(R, OsString)> {
-    let mut result = Err(io::ErrorKind::AlreadyExists.into());
-    for _ in 0..ATTEMPTS {
-        let temporary = temporary_name(name);
-        result = make(&temporary).map(|made| (made, temporary));
-        match &result {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            _ => break,
-        }
-    }
-    result
-}
-
-fn temporary_name(name: &OsStr) -> OsString {
-    let name = name.to_string_lossy();
-    let mut end = name.len().min(STEM_LEN);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    let stem = &name[..end];
-    // std seeds each of these anew.
-    let random = RandomState::new().build_hasher().finish();
-    format!(".{stem}.{random:016x}.tmp").into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,10 +253,11 @@ mod tests {
     use std::sync::Barrier;
     use tempfile::{TempDir, tempdir};
 
-    const WAYS: [Way; 2] = [Way::Unnamed, Way::Named];
+    /// With and without a file that has no name at all.
+    const WAYS: [bool; 2] = [true, false];
 
-    fn create(target: &Path, overwrite: bool, way: Way) -> Result<NewFile> {
-        NewFile::create_by(target, overwrite, Lock::Exclusive, way)
+    fn create(target: &Path, overwrite: bool, unnamed: bool) -> Result<NewFile> {
+        NewFile::create_by(target, overwrite, Lock::Exclusive, unnamed)
     }
 
     fn fill(new: &NewFile, bytes: &[u8]) {
@@ -368,7 +296,7 @@ mod tests {
             let dir = tempdir().unwrap();
             let new = create(&dir.path().join("a.npy"), false, way).unwrap();
             fill(&new, b"content");
-            if way == Way::Named {
+            if !way {
                 let found = names(&dir);
                 assert!(found[0].starts_with(".a.npy.") && found[0].ends_with(".tmp"), "{found:?}");
             } else if cfg!(target_os = "linux") {
@@ -502,31 +430,10 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_a_free_name_moves_the_file_and_replaces_nothing() {
-        let ways = [move_to_free_name, link_and_remove, claim_and_rename];
-        for way in ways {
-            let dir = tempdir().unwrap();
-            let handle = Dir::open(dir.path()).unwrap();
-            let (from, to) = (OsStr::new("from"), OsStr::new("to"));
-            fs::write(dir.path().join("from"), "content").unwrap();
-            way(&handle, from, to).unwrap();
-            assert_eq!(names(&dir), ["to"]);
-            fs::write(dir.path().join("from"), "second").unwrap();
-            let error = way(&handle, from, to).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-            assert_eq!(fs::read(dir.path().join("to")).unwrap(), b"content");
-            fs::remove_file(dir.path().join("from")).unwrap();
-            fs::remove_file(dir.path().join("to")).unwrap();
-            assert_eq!(way(&handle, from, to).unwrap_err().kind(), io::ErrorKind::NotFound);
-            assert!(names(&dir).is_empty());
-        }
-    }
-
-    #[test]
     fn a_long_name_gets_a_temporary_one_that_fits() {
         for name in ["a".repeat(255), "\u{20ac}".repeat(85)] {
             let dir = tempdir().unwrap();
-            let mut new = create(&dir.path().join(&name), false, Way::Named).unwrap();
+            let mut new = create(&dir.path().join(&name), false, false).unwrap();
             new.publish().unwrap();
             assert_eq!(names(&dir), [name]);
         }

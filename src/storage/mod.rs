@@ -2,8 +2,8 @@
 //!
 //! `open` finds out whether a path may be opened at all, `lock` keeps two writers apart, `io` moves
 //! bytes, `reserve` gives a file its length, `create` makes a file that has no name until it is
-//! whole. Platforms differ in the directory handle (`dir_unix`, `dir_path`) and in small functions
-//! beside their use.
+//! whole, `naming` moves it there. Platforms differ in the directory handle (`dir_unix`, `dir_path`)
+//! and in small functions beside their use.
 
 mod create;
 #[cfg(any(not(unix), test))]
@@ -12,6 +12,7 @@ mod dir_path;
 mod dir_unix;
 mod io;
 mod lock;
+mod naming;
 mod open;
 mod reserve;
 
@@ -25,7 +26,7 @@ pub use lock::{Lock, LockState};
 pub use reserve::Allocation;
 
 pub(crate) use create::{NewFile, NewName};
-pub(crate) use io::{read_at, sync_all, sync_data, write_at};
+pub(crate) use io::{read_at, sync_data, write_at};
 pub(crate) use lock::{open_locked, try_lock};
-pub(crate) use open::{file_len, is_same_file, open_regular};
+pub(crate) use open::{file_len, open_regular};
 pub(crate) use reserve::allocate;

@@ -1,7 +1,6 @@
 //! Giving a file its length, with or without the space behind it.
 
 use std::fs::File;
-use std::io;
 use std::path::Path;
 
 use super::io::is_unsupported;
@@ -12,7 +11,8 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Allocation {
     /// All of it now: after that, no write fails for lack of space. Where the file system cannot
-    /// promise it, the answer is [`Error::CannotReserve`].
+    /// promise it, the answer is [`Error::CannotReserve`]. In a file system that lives in memory
+    /// (tmpfs) it takes that memory.
     #[default]
     Reserved,
     /// None before it is written: an array may be far larger than the disk. Once the disk is
@@ -44,56 +44,54 @@ pub(crate) fn allocate(file: &File, path: &Path, len: u64, allocation: Allocatio
     })
 }
 
-/// The system call, not the C library's `posix_fallocate`, which writes into every block where
-/// the file system does not help.
 #[cfg(any(
     target_os = "linux",
     target_os = "android",
     target_os = "freebsd",
     target_vendor = "apple"
 ))]
-fn reserve(file: &File, old_len: u64, len: u64) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, fallocate};
-    has_space(file, len - old_len)?;
-    rustix::io::retry_on_intr(|| fallocate(file, FallocateFlags::empty(), old_len, len - old_len))
-        .map_err(reserve_error)
-}
+mod system {
+    use std::fs::File;
+    use std::io;
 
-/// A request that cannot succeed is refused before it fills the disk for everybody else: some
-/// file systems hand out all they have before they say no. Zero blocks means "not told".
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_vendor = "apple"
-))]
-fn has_space(file: &File, needed: u64) -> io::Result<()> {
-    match rustix::fs::fstatvfs(file) {
-        Ok(disk) if disk.f_blocks > 0 && needed > disk.f_bfree.saturating_mul(disk.f_frsize) => {
-            Err(io::ErrorKind::StorageFull.into())
+    use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
+    use rustix::io::{Errno, retry_on_intr};
+
+    /// The system call, not the C library's `posix_fallocate`, which writes into every block where
+    /// the file system does not help.
+    pub(super) fn reserve(file: &File, old_len: u64, len: u64) -> io::Result<()> {
+        let added = len - old_len;
+        if cannot_fit(file, added) {
+            return Err(io::ErrorKind::StorageFull.into());
         }
-        _ => Ok(()),
+        match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), old_len, added)) {
+            // POSIX lets a file system without the operation say this, and FreeBSD's ZFS does.
+            Err(Errno::INVAL) if cfg!(target_os = "freebsd") => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+            result => Ok(result?),
+        }
+    }
+
+    /// A hopeless request is refused before it fills the disk for everybody else: some file
+    /// systems hand out all they have before they say no. Zero blocks means "not told".
+    fn cannot_fit(file: &File, added: u64) -> bool {
+        fstatvfs(file).is_ok_and(|disk| {
+            disk.f_blocks > 0 && added > disk.f_bfree.saturating_mul(disk.f_frsize)
+        })
     }
 }
-
 #[cfg(any(
     target_os = "linux",
     target_os = "android",
     target_os = "freebsd",
     target_vendor = "apple"
 ))]
-fn reserve_error(errno: rustix::io::Errno) -> io::Error {
-    // POSIX lets a file system without the operation answer INVAL, and FreeBSD's ZFS does.
-    if cfg!(target_os = "freebsd") && errno == rustix::io::Errno::INVAL {
-        io::ErrorKind::Unsupported.into()
-    } else {
-        errno.into()
-    }
-}
+use system::reserve;
 
 /// A file of NTFS has its clusters from the moment it has its length, unless it is marked sparse.
 #[cfg(windows)]
-fn reserve(file: &File, _old_len: u64, len: u64) -> io::Result<()> {
+fn reserve(file: &File, _old_len: u64, len: u64) -> std::io::Result<()> {
     file.set_len(len)
 }
 
@@ -104,8 +102,8 @@ fn reserve(file: &File, _old_len: u64, len: u64) -> io::Result<()> {
     target_vendor = "apple",
     windows
 )))]
-fn reserve(_file: &File, _old_len: u64, _len: u64) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+fn reserve(_file: &File, _old_len: u64, _len: u64) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]

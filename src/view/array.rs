@@ -68,8 +68,10 @@ impl<T> Array<T> {
     /// The whole array as a view.
     #[must_use]
     pub fn view(&self) -> View<'_, T> {
-        View::from_layout(&self.elements, 0, self.layout.clone())
-            .expect("an array has the elements of its layout")
+        let Some(view) = View::from_layout(&self.elements, 0, self.layout.clone()) else {
+            unreachable!("an array has the elements of its layout")
+        };
+        view
     }
 
     /// The part of the array that [`s!`](crate::s) names.

@@ -10,13 +10,10 @@ impl<'a, T> View<'a, T> {
     /// The elements in row-major order.
     #[must_use]
     pub fn iter(&self) -> Iter<'a, T> {
-        let last = self.ndim().saturating_sub(1);
-        // Without axes there is one lane of one element: the view seen as a row.
-        let lanes = if self.ndim() == 0 {
-            let row = self.slice([crate::SliceItem::NewAxis]).expect("an axis can be added");
-            Lanes::new(row, 0)
-        } else {
-            Lanes::new(self.clone(), last)
+        let lanes = match self.ndim().checked_sub(1) {
+            Some(last) => Lanes::new(self.clone(), last),
+            // Without axes there is one lane of one element.
+            None => Lanes::new(self.as_row(), 0),
         };
         Iter { remaining: self.len(), lanes, lane: None, next: 0 }
     }

@@ -72,7 +72,9 @@ impl<'a, T> View<'a, T> {
         if layout.len() != elements.len() {
             return Err(Error::LenMismatch { expected: layout.len(), found: elements.len() });
         }
-        Ok(View::from_layout(elements, 0, layout).expect("a whole slice contains its elements"))
+        // The invariant holds: contiguous in C order, the layout reaches each element of the
+        // slice once, and nothing else.
+        Ok(View { first: elements.as_ptr(), layout, memory: PhantomData })
     }
 
     /// A view of the elements of a slice that `layout` reaches from `start`; `None` where it
@@ -218,6 +220,12 @@ impl<'a, T> View<'a, T> {
         self.part(position, self.layout.permute(&[axis]))
     }
 
+    /// The only element of a view without axes, as a row.
+    fn as_row(&self) -> View<'a, T> {
+        debug_assert_eq!(self.ndim(), 0);
+        self.part(0, Layout::from_parts([1].as_slice().into(), [0].as_slice().into()))
+    }
+
     /// The sub-view at `index` of the first axis, which must lie inside the view.
     fn row(&self, index: usize) -> View<'a, T> {
         assert!(index < self.shape()[0]);
@@ -302,20 +310,22 @@ impl CopyAxis {
 /// For every index along `axes`, `from` moved by its strides must be readable, `to` moved by its
 /// strides must be writable, and no element may be both.
 unsafe fn copy_axes<T: Copy>(from: *const T, to: *mut T, axes: &[CopyAxis]) {
-    // SAFETY, for all blocks: each pointer is moved to an index along `axes`, where the caller
-    // vouches for it.
     match axes {
+        // SAFETY: the caller vouches for the only index there is.
         [] => unsafe { *to = *from },
-        [CopyAxis { len, from: 1, to: 1 }] => unsafe { to.copy_from_nonoverlapping(from, *len) },
+        [CopyAxis { len, from: 1, to: 1 }] => {
+            // SAFETY: the caller vouches for all `len` indices, which lie side by side.
+            unsafe { to.copy_from_nonoverlapping(from, *len) }
+        }
         [axis] => {
             for i in 0..axis.len as isize {
-                // SAFETY: as above.
+                // SAFETY: the caller vouches for index `i`.
                 unsafe { *to.offset(i * axis.to) = *from.offset(i * axis.from) };
             }
         }
         [axis, inner @ ..] => {
             for i in 0..axis.len as isize {
-                // SAFETY: as above.
+                // SAFETY: the caller vouches for every index along `inner` from index `i` on.
                 unsafe { copy_axes(from.offset(i * axis.from), to.offset(i * axis.to), inner) };
             }
         }
