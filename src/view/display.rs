@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(text.lines().count(), 7);
         assert_eq!(text.lines().nth(3), Some(" ..."));
         assert_eq!(text.lines().nth(1), Some(" [  40   41   42 ...   77   78   79]"));
-        assert_eq!(format!("{:#}", array(&[1001])).split_whitespace().count(), 1001);
+        assert!(!format!("{:#}", array(&[1001])).contains("..."));
     }
 
     #[test]
