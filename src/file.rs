@@ -409,7 +409,7 @@ impl<T: Element> NpyFile<T, ReadWrite> {
     /// # Example
     ///
     /// ```
-    /// use mmap_array::{NpyFile, View, s};
+    /// use mmap_array::{NpyFile, s};
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("a.npy");
     ///

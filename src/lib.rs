@@ -1,4 +1,66 @@
-//! Arrays larger than memory, as plain `.npy` files.
+//! Arrays larger than memory, as plain NumPy `.npy` files.
+//!
+//! ```
+//! use mmap_array::{NpyFile, s};
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("t2m.npy");
+//!
+//! let file = NpyFile::<f32>::create(&path, [365, 73, 144])?;
+//! for window in file.row_blocks(31)? {
+//!     let elements = vec![288.15; window.len()];
+//!     file.write_window(window, &elements)?;
+//! }
+//! file.close()?;
+//!
+//! let file = NpyFile::<f32>::open(&path)?;
+//! let january = file.read_window([0..31, 10..20, 0..144])?;
+//! let series = file.read_slice(s![..;7, 36, -1])?;
+//! assert_eq!((january.shape(), series.len()), (&[31, 10, 144][..], 53));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Which type do I want?
+//!
+//! | to | take |
+//! |---|---|
+//! | read or write parts of a file of any size | [`NpyFile`] |
+//! | read or write a small file as a whole | [`load`], [`save`] |
+//! | choose order, locks, sparse files, overwriting, the moment of publishing | [`OpenOptions`] |
+//! | know what a file holds before choosing a type | [`Header::read`], [`DType`] |
+//! | name a part of an array | [`s!`], or ranges as a [`Window`] |
+//! | go through an array block by block | [`NpyFile::row_blocks`], [`NpyFile::tiles`] |
+//! | hold what was read, look at it another way | [`Array`], [`View`] |
+//! | read NumPy's booleans, byte strings and voids | [`Bool`], [`Bytes`], [`Void`] |
+//!
+//! # What is promised
+//!
+//! 1. No safe call causes undefined behaviour, and there is no unsafe one. No file makes opening
+//!    panic, hang, or allocate by a number that the file claims.
+//! 2. A file that is cut short, a full disk and an I/O error are an [`Err`], never a signal (but
+//!    for `SIGXFSZ`, where a process may not write files of that size and does not ignore it).
+//! 3. Creating reserves the space, and is all or nothing: after `Ok` no write fails for lack of
+//!    space; after `Err` nothing is there. [`Allocation::Sparse`] is for arrays larger than the
+//!    disk.
+//! 4. When [`flush`](NpyFile::flush) returns `Ok`, the data is on stable storage. A failed flush
+//!    stays failed.
+//! 5. NumPy opens every file made here, and every file of a supported element type that NumPy
+//!    writes opens here. [`save`] writes the same bytes as `np.save`.
+//! 6. Two writers of one file are refused at once, unless both ask for [`Lock::Cooperative`].
+//! 7. Memory stays bounded by the windows that are asked for, whatever the size of the array.
+//!
+//! # Quirks
+//!
+//! 1. Elements come and go in row-major order of the window, whatever the file's order.
+//! 2. A negative step in [`s!`] runs through the same range backwards, as in ndarray, not from
+//!    its start, as in NumPy. A range outside its axis is an error, where NumPy cuts it.
+//! 3. A zero length along one axis excuses no overflow in the others, as in NumPy.
+//! 4. Bytes behind the data are accepted and left alone.
+//! 5. A header may have up to 1 MiB here; NumPy itself stops at 10,000 characters.
+//! 6. Locks order handles of this crate, and other programs that use `flock`; nothing keeps
+//!    another program from writing to the file.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![doc(test(attr(deny(warnings))))]
 
 mod access;
 mod element;
@@ -22,7 +84,14 @@ pub use file::NpyFile;
 pub use layout::Order;
 pub use npy::{ByteOrder, DType, Field, Header, Kind, TimeUnit};
 pub use options::{OpenOptions, load, save};
-pub use slice::{NewAxis, SliceItem, slice_items};
+#[doc(hidden)]
+pub use slice::slice_items;
+pub use slice::{NewAxis, SliceItem};
 pub use storage::{Allocation, Lock, LockState, Publish};
 pub use view::{Array, Iter, Lanes, OuterIter, View};
 pub use window::{Tiles, Window};
+
+// The README's programs are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
