@@ -301,27 +301,25 @@ pub enum Error {
         /// Axes given.
         found: usize,
     },
-    /// An index outside its axis.
+    /// An index, or a bound of a range, outside its axis.
     #[error("index {index} is out of bounds for axis {axis}, which has length {len}")]
     OutOfBounds {
         /// The axis.
         axis: usize,
-        /// The index.
+        /// The index; for a range, the first bound outside, or the last index it asks for.
         index: isize,
         /// The axis's length.
         len: usize,
     },
-    /// A range that leaves its axis, or ends before it starts.
-    #[error("range {start}..{end} does not fit axis {axis}, which has length {len}")]
-    RangeOutOfBounds {
+    /// A range that ends before it starts.
+    #[error("range {start}..{end} of axis {axis} ends before it starts: swap its bounds")]
+    ReversedRange {
         /// The axis.
         axis: usize,
         /// The range's start.
-        start: isize,
+        start: usize,
         /// The range's end, exclusive.
-        end: isize,
-        /// The axis's length.
-        len: usize,
+        end: usize,
     },
     /// A slice, permutation or tile that means nothing.
     #[error("axis {axis}: {problem}")]

@@ -171,7 +171,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     ///
     /// # Errors
     ///
-    /// [`Error::RangeOutOfBounds`] and [`Error::RankMismatch`] where the window does not fit;
+    /// [`Error::OutOfBounds`], [`Error::ReversedRange`] and [`Error::RankMismatch`] where the window
+    /// does not fit;
     /// [`Error::OutOfMemory`]; [`Error::Shrunk`] where the file became shorter; [`Error::Io`].
     ///
     /// # Cost
@@ -256,7 +257,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     fn read_run(&self, start: usize, out: &mut [T]) -> Result<()> {
         let bytes = bytemuck::cast_slice_mut::<T, u8>(out);
         let count = storage::read_at(&self.file, &self.path, bytes, self.offset(start))?;
-        if count == bytes.len() { Ok(()) } else { self.check_len().and(Err(self.shrunk(0))) }
+        let end = self.offset(start) + count as u64;
+        if count == bytes.len() { Ok(()) } else { Err(self.shrunk(end)) }
     }
 
     /// Writes elements to the part of the file that starts at `start` and has `part` as layout.
@@ -379,7 +381,8 @@ impl<T: Element> NpyFile<T, ReadWrite> {
     ///
     /// # Errors
     ///
-    /// [`Error::RangeOutOfBounds`] and [`Error::RankMismatch`] where the window does not fit,
+    /// [`Error::OutOfBounds`], [`Error::ReversedRange`] and [`Error::RankMismatch`] where the window
+    /// does not fit,
     /// [`Error::LenMismatch`] where `elements` does not fit the window: then nothing was written.
     /// [`Error::Shrunk`] where the file became shorter, and again nothing was written.
     /// [`Error::StorageFull`], with [`Allocation::Sparse`](crate::Allocation) only, and

@@ -166,6 +166,7 @@ impl OpenOptions {
             let (option, expected) = ("align_data", "a power of two from 64 to 4096");
             return Err(Error::InvalidOption { option, found: self.align_data, expected });
         }
+        check_dtype::<T>(&T::dtype(), path)?;
         let bytes = Header::new(T::dtype(), shape, self.order)?.to_bytes_aligned(self.align_data);
         let header = Header::parse(&bytes)?;
         let lock = self.lock.unwrap_or_default();
@@ -213,15 +214,7 @@ impl OpenOptions {
     /// Reads the header, and checks element type and length against it.
     fn read_header<T: Element>(&self, file: &File, path: &Path) -> Result<Header> {
         let (header, file_len) = read_header(file, path, self.max_header_len)?;
-        let dtype = header.dtype();
-        let one_byte_order = dtype.is_native() || dtype.is_foreign();
-        if !T::accepts(dtype) || dtype.item_size() != size_of::<T>() || !one_byte_order {
-            return Err(Error::DTypeMismatch {
-                path: path.to_path_buf(),
-                found: describe(dtype),
-                expected: describe(&T::dtype()),
-            });
-        }
+        check_dtype::<T>(header.dtype(), path)?;
         let expected = end_of_data(&header)?;
         if file_len < expected {
             let path = path.to_path_buf();
@@ -229,6 +222,17 @@ impl OpenOptions {
         }
         Ok(header)
     }
+}
+
+/// Can elements of type `dtype` be read and written as `T`? All of them must have one byte order,
+/// and `T`, which anybody may implement, must have their size.
+fn check_dtype<T: Element>(dtype: &DType, path: &Path) -> Result<()> {
+    let one_byte_order = dtype.is_native() || dtype.is_foreign();
+    if T::accepts(dtype) && dtype.item_size() == size_of::<T>() && one_byte_order {
+        return Ok(());
+    }
+    let (found, expected) = (describe(dtype), describe(&T::dtype()));
+    Err(Error::DTypeMismatch { path: path.to_path_buf(), found, expected })
 }
 
 /// Bytes of header and data together.

@@ -237,12 +237,15 @@ impl Layout {
         if step == 0 {
             return Err(Error::InvalidAxis { axis, problem: "a step of 0 leads nowhere" });
         }
-        let outside =
-            || Error::RangeOutOfBounds { axis, start, end: end.unwrap_or(len as isize), len };
-        let from = from_end(start, len).ok_or_else(outside)?;
-        let to = end.map_or(Some(len), |end| from_end(end, len)).ok_or_else(outside)?;
+        let outside = |index| Error::OutOfBounds { axis, index, len };
+        let from = from_end(start, len).ok_or_else(|| outside(start))?;
+        let to = match end {
+            None => len,
+            Some(end) if end > 0 => from_end(end, len).ok_or_else(|| outside(end - 1))?,
+            Some(end) => from_end(end, len).ok_or_else(|| outside(end))?,
+        };
         if from > to {
-            return Err(outside());
+            return Err(Error::ReversedRange { axis, start: from, end: to });
         }
         let count = (to - from).div_ceil(step.unsigned_abs());
         let first = match count {
@@ -329,15 +332,12 @@ mod tests {
         let error = |items: &[SliceItem]| layout.slice(items).unwrap_err();
         assert!(matches!(error(&s![0, 3]), Error::OutOfBounds { axis: 1, index: 3, len: 3 }));
         assert!(matches!(error(&s![-3]), Error::OutOfBounds { axis: 0, index: -3, len: 2 }));
-        assert!(matches!(
-            error(&s![.., 1..4]),
-            Error::RangeOutOfBounds { axis: 1, start: 1, end: 4, len: 3 }
-        ));
-        assert!(matches!(error(&s![2..1]), Error::RangeOutOfBounds { start: 2, end: 1, .. }));
+        assert!(matches!(error(&s![.., 1..4]), Error::OutOfBounds { axis: 1, index: 3, len: 3 }));
+        assert!(matches!(error(&s![2..1]), Error::ReversedRange { start: 2, end: 1, .. }));
         assert!(matches!(error(&s![..;0]), Error::InvalidAxis { axis: 0, .. }));
         assert!(matches!(error(&s![..., ...]), Error::InvalidAxis { axis: 1, .. }));
         assert!(matches!(error(&s![0, 0, 0]), Error::RankMismatch { expected: 2, found: 3 }));
-        assert!(matches!(error(&s![isize::MIN..]), Error::RangeOutOfBounds { .. }));
+        assert!(matches!(error(&s![isize::MIN..]), Error::OutOfBounds { index: isize::MIN, .. }));
         assert!(matches!(error(&s![usize::MAX]), Error::OutOfBounds { .. }));
         assert!(matches!(error(&[SliceItem::NewAxis; 65]), Error::TooManyAxes { found: 67 }));
     }

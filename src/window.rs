@@ -36,7 +36,7 @@ impl Window {
     /// # Errors
     ///
     /// [`Error::RankMismatch`] where the two have different numbers of axes, and
-    /// [`Error::RangeOutOfBounds`] where start and length together overflow.
+    /// [`Error::OutOfBounds`] where start and length together overflow.
     pub fn new(start: impl AsRef<[usize]>, shape: impl AsRef<[usize]>) -> Result<Window> {
         let (start, shape) = (start.as_ref(), shape.as_ref());
         if start.len() != shape.len() {
@@ -44,7 +44,7 @@ impl Window {
         }
         for (axis, (&first, &len)) in start.iter().zip(shape).enumerate() {
             if first.checked_add(len).is_none() {
-                return Err(out_of_bounds(axis, first, usize::MAX, usize::MAX));
+                return Err(out_of_bounds(axis, usize::MAX, usize::MAX));
             }
         }
         Ok(Window { start: start.into(), shape: shape.into(), reversed: None })
@@ -87,13 +87,16 @@ impl Window {
             return Err(Error::RankMismatch { expected: layout.ndim(), found: self.ndim() });
         }
         if let Some((axis, start, end)) = self.reversed {
-            return Err(out_of_bounds(axis, start, end, layout.shape()[axis]));
+            return Err(Error::ReversedRange { axis, start, end });
         }
         let mut position = 0;
         for axis in 0..self.ndim() {
             let (start, len, whole) = (self.start[axis], self.shape[axis], layout.shape()[axis]);
-            if start > whole || len > whole - start {
-                return Err(out_of_bounds(axis, start, start + len, whole));
+            if start > whole {
+                return Err(out_of_bounds(axis, start, whole));
+            }
+            if len > whole - start {
+                return Err(out_of_bounds(axis, start + len - 1, whole));
             }
             // An empty window may start at the end of an axis, where no element lies.
             if len > 0 {
@@ -144,9 +147,8 @@ impl From<&Window> for Window {
 }
 
 #[cold]
-fn out_of_bounds(axis: usize, start: usize, end: usize, len: usize) -> Error {
-    let [start, end] = [start, end].map(|bound| isize::try_from(bound).unwrap_or(isize::MAX));
-    Error::RangeOutOfBounds { axis, start, end, len }
+fn out_of_bounds(axis: usize, index: usize, len: usize) -> Error {
+    Error::OutOfBounds { axis, index: isize::try_from(index).unwrap_or(isize::MAX), len }
 }
 
 /// An iterator of [`Window`]s that cover an array, each element once.
@@ -284,15 +286,15 @@ mod tests {
         let error = |window: Window| window.select(&array).unwrap_err();
         assert!(matches!(
             error(Window::from([0..1, 4..2])),
-            Error::RangeOutOfBounds { axis: 1, start: 4, end: 2, len: 5 }
+            Error::ReversedRange { axis: 1, start: 4, end: 2 }
         ));
         assert!(matches!(
             error(Window::from([0..4, 0..1])),
-            Error::RangeOutOfBounds { axis: 0, start: 0, end: 4, len: 3 }
+            Error::OutOfBounds { axis: 0, index: 3, len: 3 }
         ));
         assert!(matches!(
             error(Window::from([usize::MAX..usize::MAX, 0..1])),
-            Error::RangeOutOfBounds { axis: 0, .. }
+            Error::OutOfBounds { axis: 0, index: isize::MAX, len: 3 }
         ));
         assert!(matches!(
             error(Window::from([0..1; 1])),

@@ -155,7 +155,7 @@ impl<'a, T> View<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfBounds`], [`Error::RangeOutOfBounds`], [`Error::RankMismatch`],
+    /// [`Error::OutOfBounds`], [`Error::ReversedRange`], [`Error::RankMismatch`],
     /// [`Error::InvalidAxis`], [`Error::TooManyAxes`].
     pub fn slice(&self, items: impl AsRef<[SliceItem]>) -> Result<View<'a, T>> {
         let (start, layout) = self.layout.slice(items.as_ref())?;
