@@ -73,7 +73,9 @@ impl Printer {
         };
         let mut printer = Printer { edges, precision: f.precision(), separator, indent, width: 0 };
         let mut width = 0;
-        printer.visit(view, 0, &mut |element| width = width.max(element.chars().count()));
+        if !view.is_empty() {
+            printer.visit(view, 0, &mut |element| width = width.max(element.chars().count()));
+        }
         printer.width = width;
         printer
     }
@@ -103,6 +105,10 @@ impl Printer {
     }
 
     fn print<T: fmt::Debug>(&self, view: &View<'_, T>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // As in NumPy, and (1_000_000_000, 0) has more rows than anybody wants to see.
+        if view.is_empty() {
+            return f.write_str("[]");
+        }
         let mut text = String::new();
         self.write(view, 0, &mut text)?;
         f.write_str(&text)
@@ -196,7 +202,8 @@ mod tests {
         assert_eq!(array(&[2, 1, 2]).to_string(), "[[[0 1]]\n\n [[2 3]]]");
         assert_eq!(array(&[]).to_string(), "0");
         assert_eq!(array(&[0]).to_string(), "[]");
-        assert_eq!(array(&[2, 0]).to_string(), "[[]\n []]");
+        assert_eq!(array(&[2, 0]).to_string(), "[]");
+        assert_eq!(format!("{:?}", array(&[2, 0])), "Array([], shape=[2, 0])");
         let numbers = Array::from_vec([2], vec![0.25, 100.0]).unwrap();
         assert_eq!(format!("{numbers}"), "[ 0.25 100.0]");
         assert_eq!(format!("{numbers:.1}"), "[  0.2 100.0]");
@@ -222,6 +229,11 @@ mod tests {
         let text = array(&[100]).to_string();
         assert!(text.lines().all(|line| line.len() <= LINE), "{text}");
         assert_eq!(text.lines().nth(1).unwrap().split_whitespace().next(), Some("24"));
+    }
+
+    #[test]
+    fn an_array_without_elements_is_shown_at_once_however_many_rows_it_has() {
+        assert_eq!(array(&[1 << 30, 0]).to_string(), "[]");
     }
 
     #[test]
