@@ -1,0 +1,356 @@
+//! Says what is in `.npy` files, whatever their element type: a `file` command for arrays.
+//!
+//! ```text
+//! cargo run --example inspect -- FILE...
+//! ```
+//!
+//! Only the header and the array's edges are read, so a file of a terabyte takes no longer than a
+//! small one. The exit code is 1 if a file was broken, and 2 if none was named.
+
+use std::error::Error;
+use std::fmt::{Debug, Write as _};
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use mmap_array::{Bool, ByteOrder, DType, Element, Header, Kind, NpyFile, Order, Result};
+
+/// An array with more elements is shown by its edges.
+const SHOW_ALL: usize = 100;
+/// How many indices to show at the start and at the end of the last axis, the one before it, ...
+/// Of the axes further out the first index is enough.
+const EDGES: [(usize, usize); 3] = [(3, 3), (3, 3), (1, 1)];
+
+fn main() -> ExitCode {
+    let paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    if paths.is_empty() {
+        eprintln!("usage: inspect FILE...");
+        return ExitCode::from(2);
+    }
+    let mut any_broken = false;
+    for (count, path) in paths.iter().enumerate() {
+        let mut report = Report::default();
+        if let Err(error) = inspect(path, &mut report) {
+            report.broken(error);
+        }
+        any_broken |= report.broken;
+        let gap = if count > 0 { "\n" } else { "" };
+        if let Err(error) = write!(io::stdout(), "{gap}{}\n{}", title(path), report.text) {
+            // Who reads us may have seen enough, as in `inspect *.npy | head`.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                eprintln!("cannot write: {error}");
+                return ExitCode::FAILURE;
+            }
+            break;
+        }
+    }
+    ExitCode::from(u8::from(any_broken))
+}
+
+/// Lines of a label and what it stands for.
+#[derive(Default)]
+struct Report {
+    text: String,
+    broken: bool,
+}
+
+impl Report {
+    /// A value of several lines keeps its columns.
+    fn line(&mut self, label: &str, value: impl AsRef<str>) {
+        let labels = std::iter::once(label).chain(std::iter::repeat(""));
+        for (label, line) in labels.zip(value.as_ref().lines()) {
+            let line = format!("  {label:<12}{line}");
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
+        }
+    }
+
+    fn broken(&mut self, problem: impl ToString) {
+        self.broken = true;
+        self.line("broken", problem.to_string());
+    }
+}
+
+fn inspect(path: &Path, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    let header = Header::read(path)?;
+    let (dtype, len) = (header.dtype(), header.len());
+    let (major, minor) = header.version();
+    report.line("version", format!("{major}.{minor}"));
+    report.line("dtype", format!("{} {dtype}, {}", dtype.name(), bytes(dtype.item_size() as u64)));
+    report.line("", fields(dtype));
+    let elements = if len == 1 { "element" } else { "elements" };
+    report.line("shape", format!("{}, {len} {elements}", tuple(header.shape())));
+    report.line("order", if header.order() == Order::C { "C" } else { "Fortran" });
+    report.line("byte order", byte_order(dtype));
+    report.line("data at", place(&header));
+
+    let data = header.byte_len();
+    // `Header` keeps both far from overflow.
+    let end = header.data_start() + data;
+    let metadata = fs::metadata(path)?;
+    let file_len = metadata.len();
+    report.line("data size", bytes(data));
+    report.line("file size", bytes(file_len));
+    report.line("on disk", on_disk(&metadata));
+    let after = file_len.saturating_sub(end);
+    report.line("after data", if after == 0 { "nothing".to_owned() } else { bytes(after) });
+
+    let missing = end.saturating_sub(file_len);
+    let rust_type = rust_type(dtype);
+    report.line("mappable", mappable(&header, rust_type.as_ref(), missing));
+    if missing > 0 {
+        let verb = if missing == 1 { "is" } else { "are" };
+        let (missing, end) = (bytes(missing), bytes(end));
+        report.broken(format!("cut short: {missing} {verb} missing; header and data need {end}"));
+        return Ok(());
+    }
+    match rust_type.and_then(|found| found.peek) {
+        Some(peek) => report.line("peek", peek(path)?),
+        None => report.line("peek", "no peek for this dtype"),
+    }
+    Ok(())
+}
+
+/// The path, in quotes and escaped where it would garble the page.
+fn title(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) if !text.is_empty() && !text.contains(char::is_control) => text.to_owned(),
+        _ => format!("{path:?}"),
+    }
+}
+
+/// A name from a file, without what could move the cursor or colour the page.
+fn printable(name: &str) -> String {
+    let escaped = |c: char| {
+        if matches!(c, '\'' | '"' | '\\') { c.into() } else { c.escape_debug().to_string() }
+    };
+    name.chars().map(escaped).collect()
+}
+
+/// `3904 bytes (3.8 KiB)`
+fn bytes(count: u64) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    let exact = format!("{count} byte{plural}");
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let Some(power) = (count.max(1).ilog2() / 10).checked_sub(1) else { return exact };
+    let size = count as f64 / 1024_f64.powi(power as i32 + 1);
+    format!("{exact} ({size:.1} {})", units[power as usize])
+}
+
+/// A shape as Python writes it.
+fn tuple(shape: &[usize]) -> String {
+    match shape {
+        [len] => format!("({len},)"),
+        _ => format!("({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The fields of a struct: offset, type and name, nested ones below the one that holds them.
+fn fields(dtype: &DType) -> String {
+    let mut rows = Vec::new();
+    add_fields(dtype, 0, "", &mut rows);
+    let width = rows.iter().map(|(_, kind, _)| kind.chars().count()).max().unwrap_or(0);
+    rows.iter().fold(String::new(), |mut text, (offset, kind, name)| {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "byte {offset:>3}: {kind:<width$}  {name}");
+        text
+    })
+}
+
+fn add_fields(dtype: &DType, start: usize, prefix: &str, rows: &mut Vec<(usize, String, String)>) {
+    for field in dtype.fields() {
+        let offset = start + field.offset();
+        let mut name = format!("{prefix}{}", printable(field.name()));
+        let title = field.title().map(|title| format!(" ({})", printable(title)));
+        let (element, shape) = field.dtype().sub_array().unwrap_or((field.dtype(), &[]));
+        let mut kind = element.name();
+        match element.kind() {
+            Kind::Struct => kind.push_str(" struct"),
+            _ => kind.extend([" ", &element.to_string()]),
+        }
+        if !shape.is_empty() {
+            kind.extend([" ", &tuple(shape)]);
+        }
+        rows.push((offset, kind, format!("{name}{}", title.unwrap_or_default())));
+        name.push_str(if shape.is_empty() { "." } else { "[0]." });
+        add_fields(element, offset, &name, rows);
+    }
+}
+
+fn byte_order(dtype: &DType) -> &'static str {
+    match dtype.byte_order() {
+        ByteOrder::NotApplicable => "not applicable",
+        ByteOrder::Mixed => "mixed",
+        ByteOrder::Little if dtype.is_native() => "little-endian, native",
+        ByteOrder::Little => "little-endian, foreign",
+        ByteOrder::Big if dtype.is_native() => "big-endian, native",
+        ByteOrder::Big => "big-endian, foreign",
+    }
+}
+
+/// Where the data starts, and whether that is well aligned.
+fn place(header: &Header) -> String {
+    let (start, needed) = (header.data_start(), header.dtype().alignment());
+    let found = 1_u64 << start.trailing_zeros();
+    let verdict = if is_aligned(header) { "met" } else { "not met" };
+    format!("byte {start}, aligned to {found}; the element type needs {needed}: {verdict}")
+}
+
+fn is_aligned(header: &Header) -> bool {
+    header.data_start().is_multiple_of(header.dtype().alignment() as u64)
+}
+
+/// What the file takes on disk, which is less than its length where it has holes.
+#[cfg(unix)]
+fn on_disk(metadata: &fs::Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    // `stat` counts in 512 bytes, whatever the file system's blocks are.
+    let allocated = metadata.blocks().saturating_mul(512);
+    if allocated >= metadata.len() {
+        return format!("{}, not sparse", bytes(allocated));
+    }
+    let percent = 100.0 * allocated as f64 / metadata.len() as f64;
+    format!("{}, sparse or compressed: {percent:.1} % of the file size", bytes(allocated))
+}
+
+#[cfg(not(unix))]
+fn on_disk(_metadata: &fs::Metadata) -> String {
+    "unknown".to_owned()
+}
+
+/// The Rust type of an element, and how to show an array of them.
+struct RustType {
+    name: String,
+    peek: Option<fn(&Path) -> Result<String>>,
+}
+
+/// The type of this crate that has the dtype's values: the one place where the file's type, known
+/// only now, becomes one that the compiler knows.
+fn rust_type(dtype: &DType) -> Option<RustType> {
+    let (name, peek): (&str, fn(&Path) -> Result<String>) = match (dtype.kind(), dtype.item_size())
+    {
+        (Kind::Bool, 1) => ("Bool", peek::<Bool>),
+        (Kind::Int, 1) => ("i8", peek::<i8>),
+        (Kind::Int, 2) => ("i16", peek::<i16>),
+        (Kind::Int, 4) => ("i32", peek::<i32>),
+        (Kind::Int, 8) => ("i64", peek::<i64>),
+        (Kind::UInt, 1) => ("u8", peek::<u8>),
+        (Kind::UInt, 2) => ("u16", peek::<u16>),
+        (Kind::UInt, 4) => ("u32", peek::<u32>),
+        (Kind::UInt, 8) => ("u64", peek::<u64>),
+        (Kind::Float, 4) => ("f32", peek::<f32>),
+        (Kind::Float, 8) => ("f64", peek::<f64>),
+        // Their lengths are part of the Rust type, so there is no end of them.
+        (Kind::Bytes, len) => return Some(RustType { name: format!("Bytes<{len}>"), peek: None }),
+        (Kind::Void, len) => return Some(RustType { name: format!("Void<{len}>"), peek: None }),
+        _ => return None,
+    };
+    Some(RustType { name: name.to_owned(), peek: Some(peek) })
+}
+
+/// Can slices of elements be borrowed from a mapping of the file?
+fn mappable(header: &Header, rust_type: Option<&RustType>, missing: u64) -> String {
+    let dtype = header.dtype();
+    let mut problems = Vec::new();
+    if missing > 0 {
+        problems.push("cut short".to_owned());
+    }
+    if rust_type.is_none() {
+        problems.push(format!("no Rust type in this crate for {}", dtype.name()));
+    }
+    match dtype.byte_order() {
+        ByteOrder::Mixed => problems.push("mixed byte order".to_owned()),
+        _ if dtype.is_foreign() => problems.push("foreign byte order".to_owned()),
+        _ => {}
+    }
+    if !is_aligned(header) {
+        problems.push("misaligned".to_owned());
+    }
+    match rust_type {
+        Some(RustType { name, .. }) if problems.is_empty() => format!("yes, as {name}"),
+        Some(RustType { name, .. }) if missing == 0 => {
+            format!("no: {}; `NpyFile::<{name}>` reads it all the same", problems.join(", "))
+        }
+        _ => format!("no: {}", problems.join(", ")),
+    }
+}
+
+/// The array in NumPy's look, all of it or its edges; no more than these are read.
+fn peek<T: Element + Debug>(path: &Path) -> Result<String> {
+    let file = NpyFile::<T>::open(path)?;
+    if file.len() <= SHOW_ALL {
+        return Ok(file.read()?.to_string());
+    }
+    let axes = shown(file.shape());
+    let mut cells = Vec::new();
+    read_edges(&file, &axes, &mut Vec::new(), &mut cells)?;
+    let width = cells.iter().map(String::len).max().unwrap_or(0);
+    let mut text = String::new();
+    write_edges(&axes, 1, &mut cells.into_iter(), width, &mut text);
+    Ok(text)
+}
+
+/// The indices to show of each axis, with `None` where some are left out.
+fn shown(shape: &[usize]) -> Vec<Vec<Option<usize>>> {
+    let edges = std::iter::repeat((1, 0));
+    let mut axes: Vec<Vec<_>> = std::iter::zip(shape.iter().rev(), EDGES.into_iter().chain(edges))
+        .map(|(&len, (front, back))| match len.checked_sub(front + back) {
+            None | Some(0) => (0..len).map(Some).collect(),
+            Some(_) => {
+                (0..front).map(Some).chain([None]).chain((len - back..len).map(Some)).collect()
+            }
+        })
+        .collect();
+    axes.reverse();
+    axes
+}
+
+/// Reads the elements to show, in row-major order: at most 72, so each may be a read of its own.
+fn read_edges<T: Element + Debug>(
+    file: &NpyFile<T>,
+    axes: &[Vec<Option<usize>>],
+    index: &mut Vec<usize>,
+    cells: &mut Vec<String>,
+) -> Result<()> {
+    let Some((axis, inner)) = axes.split_first() else {
+        let window: Vec<_> = index.iter().map(|&index| index..index + 1).collect();
+        cells.extend(file.read_window(&*window)?.iter().map(|element| format!("{element:?}")));
+        return Ok(());
+    };
+    for position in axis.iter().flatten() {
+        index.push(*position);
+        read_edges(file, inner, index, cells)?;
+        index.pop();
+    }
+    Ok(())
+}
+
+/// Puts brackets and dots around the elements.
+fn write_edges(
+    axes: &[Vec<Option<usize>>],
+    indent: usize,
+    cells: &mut impl Iterator<Item = String>,
+    width: usize,
+    out: &mut String,
+) {
+    let Some((axis, inner)) = axes.split_first() else {
+        return out.extend(cells.next().map(|cell| format!("{cell:>width$}")));
+    };
+    let separator = match inner.len() {
+        0 => " ".to_owned(),
+        // As many line breaks as axes end here: planes stand apart.
+        ends => "\n".repeat(ends) + &" ".repeat(indent),
+    };
+    out.push('[');
+    for (count, position) in axis.iter().enumerate() {
+        if count > 0 {
+            out.push_str(&separator);
+        }
+        match position {
+            Some(_) => write_edges(inner, indent + 1, cells, width, out),
+            None => out.push_str("..."),
+        }
+    }
+    out.push(']');
+}
