@@ -16,12 +16,6 @@ use std::process::ExitCode;
 
 use mmap_array::{Bool, ByteOrder, DType, Element, Header, Kind, NpyFile, Order, Result};
 
-/// An array with more elements is shown by its edges.
-const SHOW_ALL: usize = 100;
-/// How many indices to show at the start and at the end of the last axis, the one before it, ...
-/// Of the axes further out the first index is enough.
-const EDGES: [(usize, usize); 3] = [(3, 3), (3, 3), (1, 1)];
-
 fn main() -> ExitCode {
     let paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     if paths.is_empty() {
@@ -278,79 +272,5 @@ fn mappable(header: &Header, rust_type: Option<&RustType>, missing: u64) -> Stri
 
 /// The array in NumPy's look, all of it or its edges; no more than these are read.
 fn peek<T: Element + Debug>(path: &Path) -> Result<String> {
-    let file = NpyFile::<T>::open(path)?;
-    if file.len() <= SHOW_ALL {
-        return Ok(file.read()?.to_string());
-    }
-    let axes = shown(file.shape());
-    let mut cells = Vec::new();
-    read_edges(&file, &axes, &mut Vec::new(), &mut cells)?;
-    let width = cells.iter().map(String::len).max().unwrap_or(0);
-    let mut text = String::new();
-    write_edges(&axes, 1, &mut cells.into_iter(), width, &mut text);
-    Ok(text)
-}
-
-/// The indices to show of each axis, with `None` where some are left out.
-fn shown(shape: &[usize]) -> Vec<Vec<Option<usize>>> {
-    let edges = std::iter::repeat((1, 0));
-    let mut axes: Vec<Vec<_>> = std::iter::zip(shape.iter().rev(), EDGES.into_iter().chain(edges))
-        .map(|(&len, (front, back))| match len.checked_sub(front + back) {
-            None | Some(0) => (0..len).map(Some).collect(),
-            Some(_) => {
-                (0..front).map(Some).chain([None]).chain((len - back..len).map(Some)).collect()
-            }
-        })
-        .collect();
-    axes.reverse();
-    axes
-}
-
-/// Reads the elements to show, in row-major order: at most 72, so each may be a read of its own.
-fn read_edges<T: Element + Debug>(
-    file: &NpyFile<T>,
-    axes: &[Vec<Option<usize>>],
-    index: &mut Vec<usize>,
-    cells: &mut Vec<String>,
-) -> Result<()> {
-    let Some((axis, inner)) = axes.split_first() else {
-        let window: Vec<_> = index.iter().map(|&index| index..index + 1).collect();
-        cells.extend(file.read_window(&*window)?.iter().map(|element| format!("{element:?}")));
-        return Ok(());
-    };
-    for position in axis.iter().flatten() {
-        index.push(*position);
-        read_edges(file, inner, index, cells)?;
-        index.pop();
-    }
-    Ok(())
-}
-
-/// Puts brackets and dots around the elements.
-fn write_edges(
-    axes: &[Vec<Option<usize>>],
-    indent: usize,
-    cells: &mut impl Iterator<Item = String>,
-    width: usize,
-    out: &mut String,
-) {
-    let Some((axis, inner)) = axes.split_first() else {
-        return out.extend(cells.next().map(|cell| format!("{cell:>width$}")));
-    };
-    let separator = match inner.len() {
-        0 => " ".to_owned(),
-        // As many line breaks as axes end here: planes stand apart.
-        ends => "\n".repeat(ends) + &" ".repeat(indent),
-    };
-    out.push('[');
-    for (count, position) in axis.iter().enumerate() {
-        if count > 0 {
-            out.push_str(&separator);
-        }
-        match position {
-            Some(_) => write_edges(inner, indent + 1, cells, width, out),
-            None => out.push_str("..."),
-        }
-    }
-    out.push(']');
+    NpyFile::<T>::open(path)?.preview()
 }

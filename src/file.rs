@@ -18,7 +18,7 @@ use crate::npy::{DType, Header};
 use crate::slice::SliceItem;
 use crate::storage::{self, LockState, NewName};
 use crate::transfer::Plan;
-use crate::view::{Array, View};
+use crate::view::{Array, Picture, View};
 use crate::window::{Tiles, Window};
 
 /// An array in an `.npy` file, read and written by position: the safe door.
@@ -205,6 +205,45 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     pub fn read_slice(&self, items: impl AsRef<[SliceItem]>) -> Result<Array<T>> {
         let (start, part) = self.layout.slice(items.as_ref())?;
         self.read_selection(start, part)
+    }
+
+    /// The array as text, in NumPy's look: all of a small one, the edges of a large one.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_window`](Self::read_window).
+    ///
+    /// # Cost
+    ///
+    /// One read of a small array, one for each element shown of a large one, at most some 200.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use mmap_array::{Allocation, NpyFile, OpenOptions};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("a.npy");
+    ///
+    /// let sparse = OpenOptions::new().allocation(Allocation::Sparse);
+    /// let file = sparse.create_file::<u8>(&path, [1_000_000_000])?;
+    /// file.write_window([0..2], &[7, 8])?;
+    /// assert_eq!(file.preview()?, "[7 8 0 ... 0 0 0]");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn preview(&self) -> Result<String>
+    where
+        T: fmt::Debug,
+    {
+        let picture = Picture::new(self.shape(), false);
+        if picture.whole {
+            return Ok(self.read()?.to_string());
+        }
+        let one = vec![1; self.ndim()];
+        let cells = picture.cells(|index| {
+            let element = self.read_window(Window::new(index, &one)?)?;
+            Ok::<_, Error>(format!("{:?}", element.as_slice()[0]))
+        })?;
+        Ok(picture.draw(cells, " ", 0))
     }
 
     fn read_selection(&self, start: isize, part: Layout) -> Result<Array<T>> {

@@ -160,7 +160,7 @@ fn of_a_large_array_the_edges_are_shown() {
         "[23960 23961 23962 ... 23997 23998 23999]]]",
     ];
     assert_lines(&report, &lines);
-    assert_eq!(report.lines().filter(|line| line.trim() == "...").count(), 3, "{report}");
+    assert_eq!(report.lines().filter(|line| line.trim() == "...").count(), 7, "{report}");
 }
 
 #[test]

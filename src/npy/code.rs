@@ -163,7 +163,7 @@ fn time_unit(text: &str) -> Problem<(TimeUnit, u32)> {
     let word = if word == "μs" { "us" } else { word };
     let unit = TimeUnit::ALL.into_iter().find(|unit| unit.as_str() == word).ok_or(BAD)?;
     match divisor {
-        None => Ok((unit, number)),
+        None | Some(1) => Ok((unit, number)),
         Some(divisor) => divided(unit, number, divisor)
             .ok_or("its unit of time cannot be divided so: no shorter unit fits"),
     }
@@ -188,4 +188,59 @@ fn divided(unit: TimeUnit, number: u32, divisor: u32) -> Option<(TimeUnit, u32)>
     let (unit, factor) = shorter.iter().find(|(_, count)| count.checked_rem(divisor) == Some(0))?;
     let number = number.checked_mul(factor / divisor).filter(|&n| n <= i32::MAX as u32)?;
     Some((*unit, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_that_numpy_takes_means_what_numpy_means() {
+        let cases = "<f4 <f4, >f8 >f8, |b1 |b1, <b1 |b1, =i1 |i1, <f2 <f2, <f12 <f12, <f16 <f16, \
+            <c8 <c8, >c16 >c16, <c24 <c24, <c32 <c32, |S5 |S5, >S3 |S3, a5 |S5, <U10 <U10, >U0 >U0, \
+            |V8 |V8, |V0 |V0, |S04 |S4, S2147483647 |S2147483647, >U536870911 >U536870911, \
+            <i04 <i4, <M8[ns] <M8[ns], >m8[25s] >m8[25s], <M8 <M8, <M8[D/3] <M8[8h], \
+            <M8[3D/3] <M8[24h], <M8[s/2] <M8[500ms], <M8[01s] <M8[s], <M8[generic] <M8, \
+            <m8[2generic] <m8, <M8[D/1] <M8[D], <M8[W/7] <M8[D], <M8[fs/4] <M8[250as], \
+            <M8[μs] <M8[us], ? |b1, b |i1, B |u1, >h >i2, >I >u4, >q >i8, >e >f2, >d >f8, >F >c8, \
+            >D >c16, c |S1, S |S0, >M >M8, |O |O, O4 |O, |O8 |O, T |O, object |O, bool |b1, \
+            int8 |i1, ubyte |u1, bytes |S0, >datetime64[ms] >M8[ms]";
+        for case in cases.split(", ") {
+            let (code, expected) = case.split_once(' ').unwrap();
+            assert_eq!(simple(code).unwrap().to_string(), expected, "{code}");
+        }
+        for (code, expected) in [
+            ("int16", DType::int(2)),
+            ("uint64", DType::uint(8)),
+            ("half", DType::float(2)),
+            ("float", DType::float(8)),
+            ("float128", DType::float(16)),
+            ("complex64", DType::complex(8)),
+            ("str", DType::unicode(0)),
+            ("timedelta64[D]", DType::timedelta(TimeUnit::Day, 1)),
+            ("|i4", DType::int(4)),
+            ("=u2", DType::uint(2)),
+            ("f8", DType::float(8)),
+        ] {
+            assert_eq!(simple(code), Ok(expected), "{code}");
+        }
+    }
+
+    #[test]
+    fn every_code_that_numpy_refuses_is_refused() {
+        let cases = "|< | |<i3|<i16|<i0|<f1|<f3|<c4|<b2|<M4|<M8[xx]|<M8[|<M8[]|<M8[s]x|\
+            <M8[2147483648s]|<M8[D/0]|<M8[as/2]|<M8[D/]|<M8[generic/2]|<M8[-1s]|M[s]|bfloat16|<i4 |\
+            <I4|Int32|np.int32|!i4|<<i4|S-4|S+4|S4.0|S 4|S2147483648|U536870912|\
+            V99999999999999999999|O3|d8|?1|k|<float64|int128|bool8|é|fé|<é4|{|f4\0";
+        for code in cases.split('|').chain(["|", "<|i4"]) {
+            assert!(simple(code).is_err(), "{code}");
+        }
+    }
+
+    #[test]
+    fn types_whose_size_depends_on_the_machine_say_so() {
+        for code in "l <L n N p P g G int long int_ uintp longdouble".split(' ') {
+            assert_eq!(simple(code), Err(PLATFORM), "{code}");
+        }
+    }
 }

@@ -68,22 +68,23 @@ fn sub_array(base: DType, shape: &Node<'_>) -> Problem<DType> {
         Value::Int(number) => usize::try_from(number).map_err(|_| TOO_LARGE),
         _ => Err(BAD_SHAPE),
     };
-    match &shape.value {
-        Value::Int(_) => repeat(base, number(shape)?),
+    let shape = match &shape.value {
+        Value::Int(_) => vec![number(shape)?],
         Value::Tuple(items) | Value::List(items) => {
-            base.array_of(items.iter().map(number).collect::<Problem<_>>()?)
+            items.iter().map(number).collect::<Problem<_>>()?
         }
-        _ => Err(BAD_SHAPE),
-    }
+        _ => return Err(BAD_SHAPE),
+    };
+    array_of(base, shape)
 }
 
-/// A sub-array of one axis, given as a plain number.
-fn repeat(base: DType, len: usize) -> Problem<DType> {
-    // NumPy reads ('S', 3) as 'S3', and ('S', (3,)) as three times nothing.
-    if base.item_size() == 0 && matches!(base.kind(), Kind::Bytes | Kind::Unicode | Kind::Void) {
-        return Err("a string without a size cannot be repeated: write 'S3', not ('S', 3)");
+fn array_of(base: DType, shape: Vec<usize>) -> Problem<DType> {
+    let sizeless = matches!(base.kind(), Kind::Bytes | Kind::Unicode | Kind::Void | Kind::SubArray);
+    // NumPy refuses these too, save that it reads ('S', 3) as 'S3'.
+    if base.item_size() == 0 && sizeless {
+        return Err("a type of no size has no sub-arrays: write 'S3', not ('S', 3)");
     }
-    base.array_of(vec![len])
+    base.array_of(shape)
 }
 
 fn structure(items: &[Node<'_>], source: &Source<'_>) -> Result<DType> {
@@ -139,13 +140,13 @@ fn from_text(text: &str) -> Result<DType> {
 fn has_items(text: &str) -> bool {
     let plain = text.strip_prefix(['<', '>', '=', '|']).unwrap_or(text);
     let mut brackets = 0_i32;
-    let outer_comma = |byte| {
+    let mut outer_comma = |byte| {
         brackets += i32::from(byte == b'[') - i32::from(byte == b']');
         byte == b',' && brackets == 0
     };
     plain.starts_with(|c: char| c.is_ascii_digit())
         || plain.starts_with("()")
-        || text.bytes().any(outer_comma)
+        || text.bytes().any(&mut outer_comma)
 }
 
 /// `2i4`, `(2,3)i4`, `i4,f8`: one item, or a struct of fields `f0`, `f1`, ...
@@ -187,27 +188,19 @@ fn item(text: &str) -> Problem<(DType, &str)> {
         return Err("it names two byte orders");
     }
     let len = rest.bytes().take_while(|&b| b.is_ascii_alphanumeric() || b == b'?').count();
-    let unit = match rest[len..].starts_with('[') {
-        true => rest[len..].find(']').map_or(0, |end| end + 1),
-        false => 0,
-    };
+    let has_unit = rest[len..].starts_with('[');
+    let unit = if has_unit { rest[len..].find(']').map_or(0, |end| end + 1) } else { 0 };
     let (code, rest) = rest.split_at(len + unit);
     let base = ordered(first.or(second), code)?;
     let dtype = match shape {
         None => base,
-        Some(Repeat::Number(len)) => repeat(base, len)?,
-        Some(Repeat::Shape(shape)) => base.array_of(shape)?,
+        Some(shape) => array_of(base, shape)?,
     };
     Ok((dtype, rest))
 }
 
-enum Repeat {
-    Number(usize),
-    Shape(Vec<usize>),
-}
-
 /// `2` or `(2, 3)` before a type, and what stands after it and after blanks.
-fn repeats(text: &str) -> Problem<(Option<Repeat>, &str)> {
+fn repeats(text: &str) -> Problem<(Option<Vec<usize>>, &str)> {
     if let Some(inner) = text.strip_prefix('(') {
         let (list, rest) = inner.split_once(')').ok_or(BAD_SHAPE)?;
         let mut parts: Vec<&str> = list.split(',').map(|part| part.trim_matches(' ')).collect();
@@ -216,14 +209,14 @@ fn repeats(text: &str) -> Problem<(Option<Repeat>, &str)> {
             return Err(BAD_SHAPE);
         }
         let shape = parts.into_iter().map(number).collect::<Problem<_>>()?;
-        return Ok((Some(Repeat::Shape(shape)), rest.trim_start_matches(' ')));
+        return Ok((Some(shape), rest.trim_start_matches(' ')));
     }
     let len = text.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = text.split_at(len);
     if digits.is_empty() {
         return Ok((None, text));
     }
-    Ok((Some(Repeat::Number(number(digits)?)), rest.trim_start_matches(' ')))
+    Ok((Some(vec![number(digits)?]), rest.trim_start_matches(' ')))
 }
 
 /// A Python number: no leading zeros.
@@ -233,4 +226,127 @@ fn number(digits: &str) -> Problem<usize> {
         return Err(BAD_SHAPE);
     }
     digits.parse().map_err(|_| TOO_LARGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The type, written canonically; else the problem.
+    fn canonical(text: &str) -> Result<String, &'static str> {
+        match parse(text) {
+            Ok(dtype) => {
+                assert_eq!(parse(&dtype.to_string()).unwrap(), dtype, "{text} does not come back");
+                Ok(dtype.to_string())
+            }
+            Err(Error::InvalidDType { problem, .. }) => Err(problem),
+            Err(other) => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_description_that_numpy_takes_means_what_numpy_means() {
+        for (text, expected) in [
+            ("'<f4'", "<f4"),
+            ("[('a', '<i4'), ('b', '>f8', (2,))]", "[('a', '<i4'), ('b', '>f8', (2,))]"),
+            ("[['a', '<i4'], (('t', 'b'), '|S3')]", "[('a', '<i4'), (('t', 'b'), '|S3')]"),
+            ("[('', '|V1'), ('', '|V2'), ('a', '|b1')]", "[('', '|V3'), ('a', '|b1')]"),
+            ("[('a', '|b1'), ('', '|V4')]", "[('a', '|b1'), ('', '|V4')]"),
+            ("[('', '<i4', (2,))]", "[('', '|V8')]"),
+            ("[('', '<i4')]", "[('', '<i4')]"),
+            ("[(('t', ''), '|V4')]", "[(('t', ''), '|V4')]"),
+            ("[('', '|V0')]", "[]"),
+            ("[]", "[]"),
+            ("[('a', []), ('b', [], (3,))]", "[('a', []), ('b', [], (3,))]"),
+            ("[('a', '<i4', 2), ('b', '<i4', [3])]", "[('a', '<i4', (2,)), ('b', '<i4', (3,))]"),
+            ("[('a', '<i4', ()), ('b', '<i4', (0,))]", "[('a', '<i4'), ('b', '<i4', (0,))]"),
+            ("[('a', ('<i4', (2,)), (3,))]", "[('a', ('<i4', (2,)), (3,))]"),
+            ("[('a', '2<i4', 3)]", "[('a', ('<i4', (2,)), (3,))]"),
+            ("[('a', '<i4,>f8')]", "[('a', [('f0', '<i4'), ('f1', '>f8')])]"),
+            ("[('a', [('y', [('z', '>U2')])])]", "[('a', [('y', [('z', '>U2')])])]"),
+            ("('<i4', (2,))", "('<i4', (2,))"),
+            ("('<i4', ())", "<i4"),
+            ("(('<i4', (2,)), (3,))", "(('<i4', (2,)), (3,))"),
+            ("([('a', '<i4')], 2)", "([('a', '<i4')], (2,))"),
+            ("([], 2)", "([], (2,))"),
+            ("2<i4", "('<i4', (2,))"),
+            ("<(2,3)i4,<f8", "[('f0', '<i4', (2, 3)), ('f1', '<f8')]"),
+            ("( 2 , 3 ) >i4, >M8[s] ", "[('f0', '>i4', (2, 3)), ('f1', '>M8[s]')]"),
+            ("()<i4", "<i4"),
+            ("<2<i4", "('<i4', (2,))"),
+            ("0<i4", "('<i4', (0,))"),
+            ("|b1 ,2V4", "[('f0', '|b1'), ('f1', '|V4', (2,))]"),
+            ("|b1,", "[('f0', '|b1')]"),
+        ] {
+            assert_eq!(canonical(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_description_that_numpy_refuses_is_refused() {
+        const TWICE: &str = "each name and title stands only once";
+        const NO_TYPE: &str = "there is no type in it";
+        const NO_PAIR: &str = "a tuple is (type, shape)";
+        for (text, problem) in [
+            ("['a', 'b']", BAD_FIELD),
+            ("[()]", BAD_FIELD),
+            ("[('a',)]", BAD_FIELD),
+            ("[('a', '<i4', (2,), 3)]", BAD_FIELD),
+            ("[{'a': 1}]", BAD_FIELD),
+            ("[(1, '<i4')]", BAD_NAME),
+            ("[(('t', 1), '<i4')]", BAD_NAME),
+            ("[(('t', 'a', 'b'), '<i4')]", BAD_NAME),
+            ("[('a', '<i4'), ('a', '<i4')]", TWICE),
+            ("[(('a', 'a'), '<i4')]", TWICE),
+            ("[(('b', 'a'), '<i4'), ('b', '<i4')]", TWICE),
+            ("[('', '<i4'), ('', '<i4')]", TWICE),
+            ("[('a', '<i4', True)]", BAD_SHAPE),
+            ("[('a', '<i4', (True,))]", BAD_SHAPE),
+            ("[('a', '<i4', 'x')]", BAD_SHAPE),
+            ("[('a', '<i4', (2147483647,))]", TOO_LARGE),
+            ("[('a', '|i1', (2147483648, 0))]", TOO_LARGE),
+            ("[('a', '|V2147483647'), ('b', '|i1')]", TOO_LARGE),
+            ("|V2147483647,i1", TOO_LARGE),
+            ("99999999999999999999i4", TOO_LARGE),
+            ("[('a', None)]", "a type is a string, a list of fields, or (type, shape)"),
+            ("('<i4', 2, 3)", NO_PAIR),
+            ("('<i4',)", NO_PAIR),
+            ("('|S0', 3)", "a type of no size has no sub-arrays: write 'S3', not ('S', 3)"),
+            ("(2)i4", UNKNOWN),
+            ("(2)i4,f8", BAD_SHAPE),
+            ("02i4", BAD_SHAPE),
+            ("(2,3", BAD_SHAPE),
+            ("i4,,f8", NO_TYPE),
+            (",i4", NO_TYPE),
+            (" i4,f8", NO_TYPE),
+            ("2", NO_TYPE),
+            ("<2>i4", "it names two byte orders"),
+            ("-2i4", UNKNOWN),
+            ("2i4 x", UNKNOWN),
+            ("i4,M8[s", UNKNOWN),
+            ("[('a', '<i4')", "a comma or the closing bracket"),
+        ] {
+            assert_eq!(canonical(text), Err(problem), "{text}");
+        }
+        assert!(canonical("[('a', '<i4', -1)]").is_err());
+        assert!(canonical("[('a', '<i4', 2.0)]").is_err());
+    }
+
+    #[test]
+    fn what_can_be_read_can_be_read_again_in_a_header() {
+        let nested = |levels: usize, inner: &str| {
+            format!("{}{inner}{}", "[('a', ".repeat(levels), ")]".repeat(levels))
+        };
+        assert!(canonical(&nested(15, "'<i4'")).is_ok());
+        assert!(canonical(&nested(15, "'2i4'")).is_ok());
+        assert_eq!(canonical(&nested(15, "'i4,i4'")), Err("it nests too deep"));
+        assert_eq!(canonical(&nested(16, "'<i4'")), Err("at most 32 nested brackets"));
+    }
+
+    #[test]
+    fn a_sub_array_has_at_most_64_axes() {
+        let axes = |count: usize| canonical(&format!("('|b1', ({}))", "1,".repeat(count)));
+        assert!(axes(64).is_ok());
+        assert_eq!(axes(65), Err("a sub-array has at most 64 axes"));
+    }
 }

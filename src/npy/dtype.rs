@@ -185,14 +185,24 @@ impl DType {
     }
 
     /// Points in time, counted in `count` units.
+    ///
+    /// # Panics
+    ///
+    /// If `count` is over `i32::MAX`, NumPy's limit.
     #[must_use]
     pub const fn datetime(unit: TimeUnit, count: u32) -> DType {
+        assert!(count <= i32::MAX as u32, "NumPy counts at most i32::MAX units");
         DType::time(Kind::DateTime, ByteOrder::NATIVE, unit, count)
     }
 
     /// Spans of time, counted in `count` units.
+    ///
+    /// # Panics
+    ///
+    /// If `count` is over `i32::MAX`, NumPy's limit.
     #[must_use]
     pub const fn timedelta(unit: TimeUnit, count: u32) -> DType {
+        assert!(count <= i32::MAX as u32, "NumPy counts at most i32::MAX units");
         DType::time(Kind::TimeDelta, ByteOrder::NATIVE, unit, count)
     }
 }
@@ -374,4 +384,96 @@ impl FromStr for DType {
 #[cold]
 pub(super) fn invalid(descr: String, problem: &'static str) -> Error {
     Error::InvalidDType { path: PathBuf::new(), descr, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> DType {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn byte_orders_combine() {
+        for (text, expected) in [
+            ("|i1", ByteOrder::NotApplicable),
+            ("|S7", ByteOrder::NotApplicable),
+            ("<i2", ByteOrder::Little),
+            (">U1", ByteOrder::Big),
+            (">M8[s]", ByteOrder::Big),
+            ("[('a', '|b1'), ('b', '>f4', (2,))]", ByteOrder::Big),
+            ("[('a', '<i2'), ('b', [('c', '>f4')])]", ByteOrder::Mixed),
+            ("[]", ByteOrder::NotApplicable),
+        ] {
+            let dtype = read(text);
+            let none = expected == ByteOrder::NotApplicable;
+            let own = expected == ByteOrder::NATIVE;
+            assert_eq!(dtype.byte_order(), expected, "{text}");
+            assert_eq!(dtype.is_native(), own || none, "{text}");
+            let foreign = !own && !none && expected != ByteOrder::Mixed;
+            assert_eq!(dtype.is_foreign(), foreign, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_own_types_are_native_and_written_so() {
+        let float = DType::float(4);
+        for dtype in [DType::bool(), DType::int(2), DType::uint(8), float, DType::complex(16)] {
+            assert!(dtype.is_native() && read(&dtype.to_string()) == dtype, "{dtype}");
+        }
+        assert_eq!(DType::bytes(3).to_string(), "|S3");
+        assert_eq!((DType::unicode(3).item_size(), DType::void(0).item_size()), (12, 0));
+        assert_eq!(read("<M8[25s]").time_unit(), Some((TimeUnit::Second, 25)));
+        let without_unit = DType::datetime(TimeUnit::Generic, 1);
+        assert_eq!(DType::datetime(TimeUnit::Generic, 9), without_unit);
+    }
+
+    #[test]
+    fn alignment_is_that_of_the_rust_type() {
+        let cases = "|b1 1, <i2 2, >i8 8, <f2 2, <f12 4, <f16 16, <c8 4, <c16 8, <c24 4, <c32 16, \
+            <U3 4, |S4 1, |V8 1, <m8 8, |O 8";
+        for case in cases.split(", ") {
+            let (text, expected) = case.split_once(' ').unwrap();
+            assert_eq!(read(text).alignment().to_string(), expected, "{text}");
+        }
+        assert_eq!(read("[('a', '<f8')]").alignment(), 1);
+        assert_eq!(read("('<i4', (2,))").alignment(), 4);
+    }
+
+    #[test]
+    fn a_struct_lists_its_fields_but_not_its_padding() {
+        let text = "[('a', '|i1'), ('', '|V3'), (('long', 'b'), '<i4', (2, 3)), ('', '|V4')]";
+        let dtype = read(text);
+        assert_eq!((dtype.kind(), dtype.item_size(), dtype.fields().len()), (Kind::Struct, 32, 2));
+        let b = &dtype.fields()[1];
+        assert_eq!((b.name(), b.title(), b.offset()), ("b", Some("long"), 4));
+        assert_eq!(b.dtype().sub_array(), Some((&read("<i4"), &[2, 3][..])));
+        assert_eq!(dtype.sub_array(), None);
+        assert!(b.dtype().fields().is_empty());
+        assert_eq!(dtype.to_string(), text);
+    }
+
+    #[test]
+    fn byte_order_alone_can_be_ignored() {
+        let little = read("[('a', '<i2'), ('b', '<M8[s]', (2,))]");
+        assert!(little.same_but_order(&read("[('a', '>i2'), ('b', '>M8[s]', (2,))]")));
+        for other in [
+            "[('a', '<i2'), ('b', '<M8[s]', (1,))]",
+            "[('a', '<i2'), ('b', '<M8[ms]', (2,))]",
+            "[('a', '<u2'), ('b', '<M8[s]', (2,))]",
+            "[('a', '<i2'), ('c', '<M8[s]', (2,))]",
+            "[('a', '<i2'), ('', '|V1'), ('b', '<M8[s]', (2,))]",
+            "[('a', '<i2'), ('b', '<M8[s]', (2,)), ('', '|V1')]",
+            "<i2",
+        ] {
+            assert!(!little.same_but_order(&read(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn objects_are_found_at_any_depth() {
+        assert!(read("[('a', '<i4'), ('b', [('c', ('|O', (2,)))])]").has_objects());
+        assert!(!read("[('O', '<i4')]").has_objects());
+    }
 }

@@ -64,10 +64,10 @@ pub(crate) struct Prefix {
 /// After `Ok` the header is within `limit` and within the file, so `data_start` bytes may be
 /// allocated and read.
 pub(crate) fn prefix(first: &[u8], file_len: u64, limit: u64) -> Result<Prefix> {
-    let truncated = |expected: u64| Error::HeaderTruncated {
-        path: PathBuf::new(),
-        expected,
-        found: file_len.min(expected - 1),
+    let truncated = |expected: u64| {
+        // A file that shrank since it was measured has fewer bytes than it says.
+        let found = file_len.min(expected - 1);
+        Error::HeaderTruncated { path: PathBuf::new(), expected, found }
     };
     let known = first.len().min(MAGIC.len());
     if first.is_empty() || first[..known] != MAGIC[..known] {
@@ -152,7 +152,12 @@ impl Header {
             let problem = "elements of no size cannot be stored: give them at least one byte";
             return Err(invalid(short(&dtype), problem));
         }
-        let byte_len = Layout::new(&shape, order)?.byte_len(dtype.item_size())?;
+        let item_size = dtype.item_size();
+        let layout = Layout::new(&shape, order).map_err(|error| match error {
+            Error::ShapeOverflow { shape, .. } => Error::ShapeOverflow { shape, item_size },
+            other => other,
+        })?;
+        let byte_len = layout.byte_len(item_size)?;
         Ok(Header { dtype, shape, order, version: (0, 0), data_start: 0, byte_len })
     }
 
@@ -365,3 +370,6 @@ fn wrap(text: &[u8], major: u8, align: usize) -> Vec<u8> {
 fn short(dtype: &DType) -> String {
     literal::escape(dtype.repr().as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

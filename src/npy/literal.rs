@@ -14,6 +14,8 @@ pub(super) const MAX_DEPTH: usize = 32;
 
 const VALUE: &str = "a string, a plain number, True, False, None or an opening bracket";
 const NUMBER: &str = "a number of decimal digits that fits 64 bits, without leading zero";
+const DEPTH: &str = "at most 32 nested brackets";
+const END: &str = "nothing but white space after the closing bracket";
 const NEXT: &str = "a comma or the closing bracket";
 const ESCAPE: &str =
     "one of the escapes \\\\ \\' \\\" \\n \\r \\t \\a \\b \\f \\v \\ooo \\xhh \\uhhhh \\Uhhhhhhhh";
@@ -85,7 +87,7 @@ pub(super) fn parse(source: Source<'_>, depth: usize) -> Result<Node<'_>> {
     let node = parser.value()?;
     parser.skip_space();
     if parser.peek().is_some() {
-        return Err(source.broken(parser.at, "nothing but white space after the closing bracket"));
+        return Err(source.broken(parser.at, END));
     }
     Ok(node)
 }
@@ -109,9 +111,9 @@ impl<'a> Parser<'a> {
     }
 
     fn skip_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r' | b'\x0c') = self.peek() {
-            self.at += 1;
-        }
+        let rest = &self.source.bytes[self.at..];
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c');
+        self.at += rest.iter().position(|byte| !is_space(byte)).unwrap_or(rest.len());
     }
 
     fn broken(&self, expected: &'static str) -> Error {
@@ -143,7 +145,7 @@ impl<'a> Parser<'a> {
     /// Steps over an opening bracket.
     fn open(&mut self) -> Result<()> {
         if self.depth >= MAX_DEPTH {
-            return Err(self.broken("at most 32 nested brackets"));
+            return Err(self.broken(DEPTH));
         }
         self.depth += 1;
         self.at += 1;
@@ -247,6 +249,9 @@ impl<'a> Parser<'a> {
         // What is between `plain` and `self.at` is to be taken as it stands.
         let mut plain = self.at;
         loop {
+            let rest = &bytes[self.at..];
+            let special = |byte: &u8| matches!(byte, b'\'' | b'"' | b'\\' | b'\r' | b'\n' | b'\0');
+            self.at += rest.iter().position(special).unwrap_or(rest.len());
             match self.peek() {
                 Some(byte) if byte == quote => {
                     if !triple || bytes[self.at..].starts_with(&[quote; 3]) {
@@ -344,4 +349,161 @@ impl<'a> Parser<'a> {
 /// Can `byte` be part of a Python name? Bytes past ASCII count, to be refused with it.
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &[u8], version_3: bool) -> Result<Value<'_>> {
+        parse(Source { bytes: text, start: 10, version_3 }, 0).map(|node| node.value)
+    }
+
+    /// The string that `text` holds.
+    fn string(text: &[u8], version_3: bool) -> Option<String> {
+        match read(text, version_3) {
+            Ok(Value::Str(text)) => Some(text.into_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn strings_are_read_as_python_reads_them() {
+        let cases: [(&[u8], &str); 16] = [
+            (b"'ab'", "ab"),
+            (b"\"a'b\"", "a'b"),
+            (b"''", ""),
+            (b"''''''", ""),
+            (b"'''a'b''c\n'''", "a'b''c\n"),
+            (b"\"\"\"a\r\nb\rc\"\"\"", "a\nb\nc"),
+            (b"u'a'", "a"),
+            (b"U\"a\"", "a"),
+            (br"r'a\n\''", r"a\n\'"),
+            (br"R'\\'", r"\\"),
+            (br#"'\\\'\"\n\r\t'"#, "\\'\"\n\r\t"),
+            (br"'\a\b\f\v'", "\x07\x08\x0c\x0b"),
+            (br"'\0\12\1012\3777'", "\0\nA2\u{ff}7"),
+            (br"'\x41\u00e9\U0001F600'", "A\u{e9}\u{1f600}"),
+            (b"'\t\x01\x7f'", "\t\x01\x7f"),
+            (b"(('a'))", "a"),
+        ];
+        for (text, expected) in cases {
+            for version_3 in [false, true] {
+                assert_eq!(string(text, version_3).as_deref(), Some(expected), "{text:?}");
+            }
+        }
+        assert!(matches!(read(b"'plain'", true), Ok(Value::Str(Cow::Borrowed("plain")))));
+    }
+
+    #[test]
+    fn strings_are_latin_1_before_version_3_and_utf_8_then() {
+        assert_eq!(string(b"'\xe9\xff'", false).as_deref(), Some("\u{e9}\u{ff}"));
+        assert_eq!(string("'é'".as_bytes(), false).as_deref(), Some("Ã©"));
+        assert_eq!(string("'é中'".as_bytes(), true).as_deref(), Some("é中"));
+        match read(b"'ab\xffc'", true) {
+            Err(Error::HeaderSyntax { at: 13, expected: "UTF-8", .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn numbers_words_and_brackets_are_read() {
+        let int = |at, number| Node { at, value: Value::Int(number) };
+        assert_eq!(read(b" 18446744073709551615\r\n", true).unwrap(), Value::Int(u64::MAX));
+        assert_eq!(read(b"0", true).unwrap(), Value::Int(0));
+        assert_eq!(read(b"True", true).unwrap(), Value::Bool(true));
+        assert_eq!(read(b"\x0cFalse\t", true).unwrap(), Value::Bool(false));
+        assert_eq!(read(b"None", true).unwrap(), Value::None);
+        for text in [&b"()"[..], b"( )", b"(())"] {
+            assert_eq!(read(text, true).unwrap(), Value::Tuple(vec![]));
+        }
+        assert_eq!(read(b"(3)", true).unwrap(), Value::Int(3));
+        assert_eq!(read(b"((3),)", true).unwrap(), Value::Tuple(vec![int(2, 3)]));
+        assert_eq!(read(b"( 3 ,\n4, )", true).unwrap(), Value::Tuple(vec![int(2, 3), int(6, 4)]));
+        assert_eq!(read(b"[3,4]", true).unwrap(), Value::List(vec![int(1, 3), int(3, 4)]));
+        let Value::Dict(pairs) = read(b"({'a' : 1, 'b':2,})", true).unwrap() else { panic!() };
+        assert_eq!((pairs.len(), pairs[1].0.at, &pairs[1].1), (2, 11, &int(15, 2)));
+    }
+
+    #[test]
+    fn the_mark_of_python_2_is_read_before_version_3() {
+        for text in [&b"(3L, 4 L)"[..], b"(3\tL,4L,)"] {
+            assert!(matches!(read(text, false), Ok(Value::Tuple(items)) if items.len() == 2));
+            assert!(read(text, true).is_err());
+        }
+    }
+
+    #[test]
+    fn each_thing_that_is_refused_is_named_with_its_place() {
+        let cases: [(&str, u64, &[&[u8]]); 19] = [
+            (VALUE, 0, &[b"", b"-1", b"+1", b".5", b"#\n1", b"b'a'", b"f'a'", b"ur'a'", b"true"]),
+            (VALUE, 0, &[b"Truex", b"Tru\xe9", b"\xef\xbb\xbf{}", b"\x0b1", b"}"]),
+            (VALUE, 1, &[b"(", b"(,)"]),
+            (VALUE, 3, &[b"(1,,)", b"(1,\\\n2)"]),
+            (VALUE, 5, &[b"{'a':}"]),
+            (NEXT, 2, &[b"[1)", b"(1", b"(1+0j)"]),
+            (NEXT, 3, &[b"[1 2]"]),
+            (NEXT, 5, &[b"('a' 'b')"]),
+            (NEXT, 6, &[b"{'a':1"]),
+            ("a colon", 2, &[b"{1}"]),
+            ("a colon", 4, &[b"{'a'"]),
+            (NUMBER, 0, &[b"0x3", b"0b1", b"0o3", b"1_0", b"03", b"00", b"1.5", b"1.", b"1e5"]),
+            (NUMBER, 0, &[b"3l", b"3LL", b"3Lx", b"18446744073709551616"]),
+            (END, 1, &[b"1#", b"1\0", b"1,"]),
+            (END, 2, &[b"1 +2", b"1 ;"]),
+            (END, 3, &[b"{} {}"]),
+            ("no NUL byte", 3, &[b"('a\0')"]),
+            ("a string that is closed", 0, &[b"'a", b"'''a''", b"'"]),
+            ("a string that is closed on its line", 0, &[b"'a\n'", b"'a\r'"]),
+        ];
+        for (what, place, texts) in cases {
+            for text in texts {
+                match read(text, false) {
+                    Err(Error::HeaderSyntax { at, expected, .. }) => {
+                        assert_eq!((at, expected), (10 + place, what), "{}", text.escape_ascii());
+                    }
+                    other => panic!("{}: {other:?}", text.escape_ascii()),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn broken_escapes_are_refused_at_the_backslash() {
+        let cases = r"\N{DASH} \x4 \xg0 \u123 \ud800 \U0000dfff \U00110000 \400 \8 \d \é";
+        for escape in cases.split(' ').chain(["\\\n", "\\"]) {
+            let text = format!("'ab{escape}");
+            match read(text.as_bytes(), true) {
+                Err(Error::HeaderSyntax { at: 13, expected: ESCAPE, .. }) => {}
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        assert!(read(br"r'\", true).is_err() && read(br"r'\'", true).is_err());
+    }
+
+    #[test]
+    fn what_was_found_is_shown_escaped_and_cut() {
+        let found = |text: &[u8]| match read(text, false) {
+            Err(Error::HeaderSyntax { found, .. }) => found,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found(b"(1, \n\xff\0"), r"`\xff\x00`");
+        assert_eq!(found(b"("), "the end of the text");
+        assert!(found(&b"-".repeat(1000)).len() < 48);
+    }
+
+    #[test]
+    fn thirty_two_brackets_are_the_limit_and_a_megabyte_of_them_is_quick() {
+        let nested = |depth| ["[".repeat(depth), "]".repeat(depth)].concat();
+        assert!(read(nested(32).as_bytes(), false).is_ok());
+        for deep in [nested(33), "(".repeat(1 << 20), "[".repeat(1 << 20), "[(".repeat(1 << 19)] {
+            match read(deep.as_bytes(), false) {
+                Err(Error::HeaderSyntax { at: 42, expected: DEPTH, .. }) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        let wide = format!("[{}]", "(),".repeat(300_000));
+        let Ok(Value::List(items)) = read(wide.as_bytes(), false) else { panic!() };
+        assert_eq!(items.len(), 300_000);
+    }
 }

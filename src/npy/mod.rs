@@ -28,6 +28,5 @@ mod text;
 
 pub use dtype::{DType, Field};
 pub use header::Header;
-#[allow(unused_imports, reason = "for the room that opens files")]
-pub(crate) use header::{Prefix, prefix};
+pub(crate) use header::prefix;
 pub use kind::{ByteOrder, Kind, TimeUnit};

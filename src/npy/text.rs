@@ -188,3 +188,40 @@ pub(super) fn write_tuple(out: &mut impl fmt::Write, items: &[usize]) -> fmt::Re
     }
     out.write_str(if items.len() == 1 { ",)" } else { ")" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_numpys() {
+        let cases = "|b1 bool, |i1 int8, >u8 uint64, <f2 float16, <f16 float128, <c16 complex128, \
+            |S3 bytes24, |S0 bytes, <U3 str96, |V3 void24, <M8[ns] datetime64[ns], |O object, \
+            <m8[25s] timedelta64[25s], <M8 datetime64, |S2147483647 bytes17179869176";
+        for case in cases.split(", ") {
+            let (text, expected) = case.split_once(' ').unwrap();
+            assert_eq!(text.parse::<DType>().unwrap().name(), expected);
+        }
+        assert_eq!("[('a', '<i4')]".parse::<DType>().unwrap().name(), "void32");
+        assert_eq!("('<i4', (2,))".parse::<DType>().unwrap().name(), "void64");
+    }
+
+    #[test]
+    fn strings_are_quoted_as_python_quotes_them() {
+        for (text, expected) in [
+            ("a", "'a'"),
+            ("it's", "\"it's\""),
+            ("'\"", r#"'\'"'"#),
+            ("\"", "'\"'"),
+            ("\\\t\n\r", r"'\\\t\n\r'"),
+            ("\0\x1b\x7f\u{85}\u{a0}\u{ad}", r"'\x00\x1b\x7f\x85\xa0\xad'"),
+            ("é中a\u{301}", "'é中a\u{301}'"),
+            ("\u{200b}\u{3000}\u{e000}", r"'\u200b\u3000\ue000'"),
+            ("\u{1f600}\u{e0001}\u{10ffff}", "'\u{1f600}\\U000e0001\\U0010ffff'"),
+        ] {
+            let mut out = String::new();
+            write_str(&mut out, text).unwrap();
+            assert_eq!(out, expected);
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! `Debug` and `Display` of views and arrays, in NumPy's look: nested brackets, columns aligned,
 //! and the middle of a large array left out, so that only its edges are touched.
 
-use std::fmt::{self, Write};
+use std::convert::Infallible;
+use std::fmt;
 
 use super::{Array, View};
 
@@ -10,7 +11,7 @@ const SHOW_ALL: usize = 1000;
 /// How many indices are shown at each end of a long axis.
 const EDGE: usize = 3;
 /// At most about this many elements are shown of an array that is too large to be shown whole.
-const SHOW_MOST: usize = 6 * 6 * 6 * 6;
+const SHOW_MOST: usize = 6 * 6 * 6;
 /// Lines are broken before this column.
 const LINE: usize = 75;
 
@@ -18,7 +19,7 @@ const LINE: usize = 75;
 /// everything. A precision, as in `{:.2}`, applies to each element.
 impl<T: fmt::Debug> fmt::Display for View<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Printer::new(self, f, " ", 0).print(self, f)
+        write_view(f, self, " ", 0)
     }
 }
 
@@ -26,7 +27,7 @@ impl<T: fmt::Debug> fmt::Display for View<'_, T> {
 impl<T: fmt::Debug> fmt::Debug for View<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("View(")?;
-        Printer::new(self, f, ", ", "View(".len()).print(self, f)?;
+        write_view(f, self, ", ", "View(".len())?;
         write!(f, ", shape={:?})", self.shape())
     }
 }
@@ -42,126 +43,140 @@ impl<T: fmt::Debug> fmt::Display for Array<T> {
 impl<T: fmt::Debug> fmt::Debug for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Array(")?;
-        Printer::new(&self.view(), f, ", ", "Array(".len()).print(&self.view(), f)?;
+        write_view(f, &self.view(), ", ", "Array(".len())?;
         write!(f, ", shape={:?})", self.shape())
     }
 }
 
-/// What to show and how.
-struct Printer {
-    /// For each axis, how many indices to show at its start and at its end; `None` for all.
-    edges: Vec<Option<(usize, usize)>>,
-    precision: Option<usize>,
+fn write_view<T: fmt::Debug>(
+    f: &mut fmt::Formatter<'_>,
+    view: &View<'_, T>,
     separator: &'static str,
-    /// Columns that stand before the first bracket.
     indent: usize,
-    /// The width of the widest element shown.
+) -> fmt::Result {
+    let picture = Picture::new(view.shape(), f.alternate());
+    let cells = picture.cells(|index| {
+        // The picture keeps to the shape.
+        let element = &view[index];
+        Ok::<_, Infallible>(match f.precision() {
+            Some(precision) => format!("{element:.precision$?}"),
+            None => format!("{element:?}"),
+        })
+    });
+    let Ok(cells) = cells;
+    f.write_str(&picture.draw(cells, separator, indent))
+}
+
+/// Which elements of an array are shown, and where.
+pub(crate) struct Picture {
+    /// The indices to show of each axis, with `None` where some are left out.
+    axes: Vec<Vec<Option<usize>>>,
+    /// Are all of them shown?
+    pub(crate) whole: bool,
+}
+
+impl Picture {
+    /// The picture of an array of this shape: all of it, or its edges if it is large.
+    pub(crate) fn new(shape: &[usize], whole: bool) -> Picture {
+        // As in NumPy, and (1_000_000_000, 0) has more rows than anybody wants to see.
+        if shape.contains(&0) {
+            return Picture { axes: vec![vec![]], whole: true };
+        }
+        let whole = whole || shape.iter().product::<usize>() <= SHOW_ALL;
+        let edges = if whole { vec![None; shape.len()] } else { edges(shape) };
+        let shown = |(&len, edge): (&usize, &Option<(usize, usize)>)| {
+            let (front, back) = edge.unwrap_or((len, 0));
+            let gap = (front + back < len).then_some(None);
+            (0..front).map(Some).chain(gap).chain((len - back..len).map(Some)).collect()
+        };
+        Picture { axes: shape.iter().zip(&edges).map(shown).collect(), whole }
+    }
+
+    /// The texts of the elements to show, in row-major order. `cell` gives one for each index.
+    pub(crate) fn cells<E>(
+        &self,
+        mut cell: impl FnMut(&[usize]) -> Result<String, E>,
+    ) -> Result<Vec<String>, E> {
+        let mut cells = Vec::new();
+        fill(&self.axes, &mut Vec::new(), &mut cells, &mut cell)?;
+        Ok(cells)
+    }
+
+    /// Puts brackets, separators and dots around the texts. `indent` columns stand before the
+    /// first bracket.
+    pub(crate) fn draw(&self, cells: Vec<String>, separator: &str, indent: usize) -> String {
+        let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let mut text = String::new();
+        let pen = Pen { separator, width };
+        pen.draw(&self.axes, indent + 1, &mut cells.into_iter(), &mut text);
+        text
+    }
+}
+
+fn fill<E>(
+    axes: &[Vec<Option<usize>>],
+    index: &mut Vec<usize>,
+    cells: &mut Vec<String>,
+    cell: &mut impl FnMut(&[usize]) -> Result<String, E>,
+) -> Result<(), E> {
+    let Some((axis, inner)) = axes.split_first() else {
+        cells.push(cell(index)?);
+        return Ok(());
+    };
+    for &position in axis.iter().flatten() {
+        index.push(position);
+        fill(inner, index, cells, cell)?;
+        index.pop();
+    }
+    Ok(())
+}
+
+struct Pen<'a> {
+    separator: &'a str,
+    /// The width of the widest element.
     width: usize,
 }
 
-impl Printer {
-    fn new<T: fmt::Debug>(
-        view: &View<'_, T>,
-        f: &fmt::Formatter<'_>,
-        separator: &'static str,
-        indent: usize,
-    ) -> Printer {
-        let edges = if f.alternate() || view.len() <= SHOW_ALL {
-            vec![None; view.ndim()]
-        } else {
-            edges(view.shape())
-        };
-        let mut printer = Printer { edges, precision: f.precision(), separator, indent, width: 0 };
-        let mut width = 0;
-        if !view.is_empty() {
-            printer.visit(view, 0, &mut |element| width = width.max(element.chars().count()));
-        }
-        printer.width = width;
-        printer
-    }
-
-    fn element<T: fmt::Debug>(&self, element: &T) -> String {
-        match self.precision {
-            Some(precision) => format!("{element:.precision$?}"),
-            None => format!("{element:?}"),
-        }
-    }
-
-    /// The indices to show along `axis`, with `None` where some are left out.
-    fn shown(&self, axis: usize, len: usize) -> impl Iterator<Item = Option<usize>> + use<> {
-        let (front, back) = self.edges[axis].unwrap_or((len, 0));
-        let gap = (front + back < len).then_some(None);
-        (0..front).map(Some).chain(gap).chain((len - back..len).map(Some))
-    }
-
-    fn visit<T: fmt::Debug>(&self, view: &View<'_, T>, axis: usize, see: &mut impl FnMut(&str)) {
-        match view.shape().first() {
-            None => view.get([]).into_iter().for_each(|element| see(&self.element(element))),
-            Some(&len) => self
-                .shown(axis, len)
-                .flatten()
-                .for_each(|index| self.visit(&view.row(index), axis + 1, see)),
-        }
-    }
-
-    fn print<T: fmt::Debug>(&self, view: &View<'_, T>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As in NumPy, and (1_000_000_000, 0) has more rows than anybody wants to see.
-        if view.is_empty() {
-            return f.write_str("[]");
-        }
-        let mut text = String::new();
-        self.write(view, 0, &mut text)?;
-        f.write_str(&text)
-    }
-
-    fn write<T: fmt::Debug>(
+impl Pen<'_> {
+    fn draw(
         &self,
-        view: &View<'_, T>,
-        axis: usize,
+        axes: &[Vec<Option<usize>>],
+        indent: usize,
+        cells: &mut impl Iterator<Item = String>,
         out: &mut String,
-    ) -> fmt::Result {
-        let Some(&len) = view.shape().first() else {
-            return view.get([]).map_or(Ok(()), |element| write!(out, "{}", self.element(element)));
+    ) {
+        let Some((axis, inner)) = axes.split_first() else {
+            return out.extend(cells.next());
         };
-        let indent = self.indent + axis + 1;
-        let mut column = indent;
         out.push('[');
-        for (count, index) in self.shown(axis, len).enumerate() {
-            if view.ndim() > 1 {
-                if count > 0 {
-                    // As many line breaks as axes end here: planes stand apart.
-                    out.push_str(self.separator.trim_end());
-                    out.extend(std::iter::repeat_n('\n', view.ndim() - 1));
-                    out.extend(std::iter::repeat_n(' ', indent));
+        let mut column = indent;
+        for (count, position) in axis.iter().enumerate() {
+            let cell = match (position, inner) {
+                (None, _) => "...".to_owned(),
+                (_, []) => {
+                    let (cell, width) = (cells.next().unwrap_or_default(), self.width);
+                    format!("{cell:>width$}")
                 }
-                match index {
-                    Some(index) => self.write(&view.row(index), axis + 1, out)?,
-                    None => out.push_str("..."),
-                }
-                continue;
-            }
-            let element = match index {
-                Some(index) => {
-                    let width = self.width;
-                    format!("{:>width$}", self.element(&view[[index]]))
-                }
-                None => "...".to_owned(),
+                _ => String::new(),
             };
-            if count > 0 {
-                if column + element.chars().count() + 1 > LINE {
-                    out.push_str(self.separator.trim_end());
-                    out.push('\n');
-                    out.extend(std::iter::repeat_n(' ', indent));
-                    column = indent;
-                } else {
-                    out.push_str(self.separator);
-                }
+            let len = cell.chars().count();
+            // As many line breaks as axes end here: planes stand apart.
+            let breaks = if column + len + 1 > LINE { inner.len().max(1) } else { inner.len() };
+            if count > 0 && breaks > 0 {
+                out.push_str(self.separator.trim_end());
+                out.extend(std::iter::repeat_n('\n', breaks));
+                out.extend(std::iter::repeat_n(' ', indent));
+                column = indent;
+            } else if count > 0 {
+                out.push_str(self.separator);
             }
-            column += element.chars().count() + self.separator.len();
-            out.push_str(&element);
+            column += len + self.separator.len();
+            out.push_str(&cell);
+            if position.is_some() && !inner.is_empty() {
+                self.draw(inner, indent + 1, cells, out);
+            }
         }
         out.push(']');
-        Ok(())
     }
 }
 

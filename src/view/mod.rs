@@ -18,6 +18,7 @@ mod display;
 mod iter;
 
 pub use array::Array;
+pub(crate) use display::Picture;
 pub use iter::{Iter, Lanes, OuterIter};
 
 use std::marker::PhantomData;
