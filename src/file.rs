@@ -220,7 +220,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// # Example
     ///
     /// ```
-    /// use mmap_array::{Allocation, NpyFile, OpenOptions};
+    /// use mmap_array::{Allocation, OpenOptions};
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("a.npy");
     ///
