@@ -3,6 +3,7 @@
 //! Each message says what was found, what was expected and what to do about it. `Display` prints
 //! everything, the operating system's own words included, so `source()` stays empty.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,9 @@ use std::path::{Path, PathBuf};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong, with the numbers needed to say why.
+///
+/// `Debug` shows the same words as `Display`, so that a `main` that returns a [`Result`] ends with
+/// a message.
 ///
 /// Errors about a file carry its `path`; it is empty where a header was parsed from memory.
 /// Errors about indices carry `axis`, `index` and `len`, counted in elements.
@@ -27,7 +31,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///     other => panic!("{other:?}"),
 /// }
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused an operation.
@@ -288,7 +292,7 @@ pub enum Error {
     },
 
     /// An index, window or axis list with the wrong number of axes.
-    #[error("{found} axes were given for an array of {expected}")]
+    #[error("the array has {expected} axes, but {found} were given")]
     RankMismatch {
         /// Axes of the array.
         expected: usize,
@@ -422,6 +426,12 @@ impl Error {
             _ => {}
         }
         self
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

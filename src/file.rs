@@ -108,6 +108,12 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         self.layout.is_empty()
     }
 
+    /// The number of bytes that the elements take in the file.
+    #[must_use]
+    pub fn byte_len(&self) -> u64 {
+        self.header.byte_len()
+    }
+
     /// The storage order of the file.
     #[must_use]
     pub fn order(&self) -> Order {
@@ -149,7 +155,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     }
 
     /// Windows of shape `tile` that cover the array, in the order of the file; those at the far
-    /// edges are cut.
+    /// edges are cut. Tiles that are whole along the fastest axes (the last in C order, the first
+    /// in Fortran order) are few long pieces of the file, and cheap.
     ///
     /// # Errors
     ///
@@ -385,6 +392,11 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         self.synced(Ok(()))?;
         self.check_len()?;
         self.synced(storage::sync_data(&self.file))?;
+        self.sync_name()
+    }
+
+    /// Waits until the name of a new file is on stable storage, where it has one.
+    fn sync_name(&self) -> Result<()> {
         let mut name = self.name.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(published) = name.as_ref().filter(|name| name.is_published()) {
             self.synced(published.sync_dir())?;
@@ -496,7 +508,7 @@ impl<T: Element> NpyFile<T, ReadWrite> {
     pub fn close(self) -> Result<()> {
         self.sync()?;
         self.publish()?;
-        self.sync()
+        self.sync_name()
     }
 }
 

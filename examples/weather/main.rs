@@ -134,7 +134,7 @@ fn west(column: usize) -> f64 {
 }
 
 fn megabytes(air: &NpyFile<f32>) -> f64 {
-    air.header().byte_len() as f64 / 1e6
+    air.byte_len() as f64 / 1e6
 }
 
 // ---- the questions ---------------------------------------------------------------------------
@@ -144,7 +144,7 @@ fn annual_means(air: &NpyFile<f32>) -> Result<Vec<f64>> {
     let mut means = Vec::new();
     for window in air.row_blocks(DECADE)? {
         let decade = air.read_window(window)?;
-        means.extend(decade.view().outer_iter().map(|year| area_mean(&year)));
+        means.extend(decade.outer_iter().map(|year| area_mean(&year)));
     }
     Ok(means)
 }
@@ -183,7 +183,7 @@ fn trends(air: &NpyFile<f32>) -> Result<Array<f64>> {
     let mut trends = Vec::new();
     for window in air.tiles([years, BAND, columns])? {
         let band = air.read_window(window)?;
-        trends.extend(band.view().lanes(0)?.map(|series| trend(&series)));
+        trends.extend(band.lanes(0)?.map(|series| trend(&series)));
     }
     Ok(Array::from_vec([rows, columns], trends)?)
 }
@@ -205,7 +205,7 @@ fn show_trends(trends: &Array<f64>) {
 /// The mean of the first 30 years, for each cell.
 fn base(air: &NpyFile<f32>) -> Result<Vec<f64>> {
     let first_years = air.read_slice(s![..BASE_YEARS])?;
-    Ok(first_years.view().lanes(0)?.map(|series| mean(&series)).collect())
+    Ok(first_years.lanes(0)?.map(|series| mean(&series)).collect())
 }
 
 /// Writes year minus base to a new file, which appears under its name when it is complete.
@@ -260,7 +260,7 @@ fn prove(air: &NpyFile<f32>, base: &[f64], path: &Path) -> Result<()> {
     check(restored == air.len(), claim, restored)?;
 
     let first_years = anomalies.read_slice(s![..BASE_YEARS])?;
-    let means = first_years.view().lanes(0)?.map(|series| mean(&series).abs());
+    let means = first_years.lanes(0)?.map(|series| mean(&series).abs());
     let largest = means.fold(0.0, f64::max);
     let claim = format!("the first {BASE_YEARS} years average to 0 within 1e-6 K in every cell");
     check(largest < 1e-6, claim, largest)

@@ -2,7 +2,7 @@
 
 use std::ops::{Index, IndexMut};
 
-use super::{Iter, View};
+use super::{Iter, Lanes, OuterIter, View};
 use crate::error::{Error, Result};
 use crate::layout::{Layout, Order};
 use crate::slice::SliceItem;
@@ -101,6 +101,21 @@ impl<T> Array<T> {
     #[must_use]
     pub fn iter(&self) -> Iter<'_, T> {
         self.view().iter()
+    }
+
+    /// The lanes along `axis`; see [`View::lanes`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidAxis`] where the array has no such axis.
+    pub fn lanes(&self, axis: usize) -> Result<Lanes<'_, T>> {
+        self.view().lanes(axis)
+    }
+
+    /// The sub-views along the first axis: for a matrix, its rows. Empty without axes.
+    #[must_use]
+    pub fn outer_iter(&self) -> OuterIter<'_, T> {
+        self.view().outer_iter()
     }
 
     /// The elements in row-major order, as a slice.

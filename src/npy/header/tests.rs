@@ -129,7 +129,7 @@ fn there_is_always_a_blank_before_the_line_end() {
 #[test]
 fn other_alignments_are_read_back() {
     let header = Header::new(DType::float(4), [3, 4], Order::Fortran).unwrap();
-    for align in [1, 16, 64, 4096, 1 << 16, 1 << 19] {
+    for align in [1, 16, 64, 4096, 1 << 14] {
         let bytes = header.to_bytes_aligned(align);
         assert_eq!(bytes.len() % align, 0);
         let back = Header::parse(&bytes).unwrap();
@@ -334,6 +334,7 @@ fn a_header_is_shown_in_one_line() {
     assert_eq!(header.to_string(), line);
 }
 
+#[cfg(not(miri))] // a megabyte of text takes Miri minutes
 #[test]
 fn a_description_too_long_for_a_header_is_refused() {
     let name = "n".repeat(Header::DEFAULT_MAX_LEN);
@@ -341,6 +342,7 @@ fn a_description_too_long_for_a_header_is_refused() {
     assert!(matches!(Header::new(dtype, [1], Order::C), Err(Error::InvalidDType { .. })));
 }
 
+#[cfg(not(miri))] // likewise
 #[test]
 fn a_megabyte_of_anything_is_quick() {
     for unit in ["(", "[", "{", "'", "\\", "1,", " ", "'a',", "('a','b'),"] {
