@@ -1,0 +1,129 @@
+"""The workloads of `open.rs` and `window.rs` with NumPy: medians, in microseconds.
+
+`open` is `np.load(mmap_mode="r")` with its `del`; windows are copied out of the map into a buffer
+that is used again (`np.copyto`), or written into the map; filling is `open_memmap("w+")` and
+slices of 4 MiB. As in the benches, files are in the page cache, hold 256 MiB and are not flushed.
+
+    cargo bench --bench open --bench window
+    python benches/numpy_memmap.py          # files of 4 x side x side bytes: --side 32768
+"""
+
+import argparse
+import os
+import random
+import statistics
+import tempfile
+import time
+
+import numpy as np
+
+BLOCK = 4 << 20
+
+
+def measure(name, call):
+    """Prints the median of up to 41 rounds, each of some 2 ms."""
+    once = timed(call, 1)
+    batch = int(min(max(2e-3 / once, 1), 1e5))
+    rounds = int(min(max(2 / once, 5), 41))
+    times = [timed(call, batch) for _ in range(rounds)]
+    print(f"{name:<28} {statistics.median(times) * 1e6:>11.3f}")
+
+
+def timed(call, calls):
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - start) / calls
+
+
+def write_file(path, dtype, shape, fortran):
+    """Writes a file in large pieces."""
+    block = np.arange(BLOCK // dtype.itemsize, dtype=np.uint16).astype(dtype).tobytes()
+    header = {"descr": dtype.str, "fortran_order": fortran, "shape": shape}
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for _ in range(shape[0] * shape[1] * dtype.itemsize // BLOCK):
+            file.write(block)
+
+
+def windows(name, array, rows, columns, write=False):
+    """Copies windows at random places, out of the array or into it."""
+    random.seed(1)
+    ends = [array.shape[0] - rows, array.shape[1] - columns]
+    places = [[random.randint(0, end) for end in ends] for _ in range(4096)]
+    buffer = np.ones((rows, columns), array.dtype.newbyteorder("="))
+    turn = 0
+
+    def call():
+        nonlocal turn
+        i, j = places[turn % len(places)]
+        turn += 1
+        window = array[i : i + rows, j : j + columns]
+        np.copyto(*((window, buffer) if write else (buffer, window)))
+
+    measure(name, call)
+
+
+def blocks(name, array):
+    """Copies whole rows, 4 MiB at a time, one block after the other."""
+    rows = BLOCK // array.dtype.itemsize // array.shape[1]
+    buffer = np.zeros((rows, array.shape[1]), array.dtype.newbyteorder("="))
+    turn = 0
+
+    def call():
+        nonlocal turn
+        start = turn * rows % array.shape[0]
+        turn += 1
+        np.copyto(buffer, array[start : start + rows])
+
+    measure(name, call)
+
+
+def fill(path, side):
+    """Creates a file, fills it 4 MiB at a time, and removes it again."""
+    rows = BLOCK // 4 // side
+    block = np.ones((rows, side), np.float32)
+
+    def call():
+        array = np.lib.format.open_memmap(path, "w+", np.float32, (side, side))
+        for start in range(0, side, rows):
+            array[start : start + rows] = block
+        del array
+        os.remove(path)
+
+    measure("fill, open_memmap", call)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--side", type=int, default=8192, help="a multiple of 1024")
+    side = parser.parse_args().side
+    print("workload                       median us")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "a.npy")
+        np.save(path, np.zeros((365, 73, 144), np.float32))
+        measure("open", lambda: np.load(path, mmap_mode="r"))
+
+        write_file(path, np.dtype("<f4"), (side, side), False)
+        array = np.load(path, mmap_mode="r+")
+        windows("one element", array, 1, 1)
+        windows("row of 4 KiB", array, 1, 1024)
+        windows("64 x 64", array, 64, 64)
+        windows("write one element", array, 1, 1, write=True)
+        windows("write 64 x 64", array, 64, 64, write=True)
+        blocks("4 MiB", array)
+        del array
+
+        write_file(path, np.dtype(">f4"), (side, side), False)
+        blocks("4 MiB, big-endian", np.load(path, mmap_mode="r"))
+        write_file(path, np.dtype("<f8"), (side // 2, side), True)
+        array = np.load(path, mmap_mode="r")
+        windows("Fortran 512 x 512", array, 512, 512)
+        windows("Fortran, whole file", array, side // 2, side)
+        del array
+        os.remove(path)
+        fill(path, side)
+
+
+if __name__ == "__main__":
+    main()
