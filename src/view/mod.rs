@@ -276,6 +276,13 @@ impl<T: Copy> View<'_, T> {
             .collect();
         axes.sort_by_key(|axis| std::cmp::Reverse(axis.to.unsigned_abs()));
         axes.dedup_by(|inner, outer| outer.merge(inner));
+        // The axis along which the source lies close together goes beside the innermost one, where
+        // both are walked in blocks.
+        let close = (0..axes.len()).min_by_key(|&axis| axes[axis].from.unsigned_abs());
+        if let Some(close) = close.filter(|&close| close + 1 < axes.len()) {
+            let last = axes.len() - 1;
+            axes[close..last].rotate_left(1);
+        }
         // SAFETY: every index of `axes` is an index of our shape, so by the invariant it leads
         // from `first` to a `T`; the same index leads to a place of `target`, because all places
         // lie between the lowest and the highest, both checked above; and `target` is borrowed
@@ -304,6 +311,9 @@ impl CopyAxis {
     }
 }
 
+/// Indices of a block along each of its two axes.
+const BLOCK: usize = 16;
+
 /// Copies element by element along `axes`, outermost first.
 ///
 /// # Safety
@@ -322,6 +332,26 @@ unsafe fn copy_axes<T: Copy>(from: *const T, to: *mut T, axes: &[CopyAxis]) {
             for i in 0..axis.len as isize {
                 // SAFETY: the caller vouches for index `i`.
                 unsafe { *to.offset(i * axis.to) = *from.offset(i * axis.from) };
+            }
+        }
+        [outer, inner]
+            if outer.from.unsigned_abs() < inner.from.unsigned_abs()
+                && (outer.len > BLOCK || inner.len > BLOCK) =>
+        {
+            // Transposing: in blocks, every cache line is used up while it is there.
+            for i in (0..outer.len).step_by(BLOCK) {
+                for j in (0..inner.len).step_by(BLOCK) {
+                    let block = [
+                        CopyAxis { len: BLOCK.min(outer.len - i), ..*outer },
+                        CopyAxis { len: BLOCK.min(inner.len - j), ..*inner },
+                    ];
+                    let (i, j) = (i as isize, j as isize);
+                    // SAFETY: the caller vouches for every index, and so for those of a block.
+                    unsafe {
+                        let from = from.offset(i * outer.from + j * inner.from);
+                        copy_axes(from, to.offset(i * outer.to + j * inner.to), &block);
+                    }
+                }
             }
         }
         [axis, inner @ ..] => {
