@@ -318,8 +318,12 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     fn read_run(&self, start: usize, out: &mut [T]) -> Result<()> {
         let bytes = bytemuck::cast_slice_mut::<T, u8>(out);
         let count = storage::read_at(&self.file, &self.path, bytes, self.offset(start))?;
+        if count == bytes.len() {
+            return Ok(());
+        }
+        // Where it is long again by now, it ended here.
         let end = self.offset(start) + count as u64;
-        if count == bytes.len() { Ok(()) } else { Err(self.shrunk(end)) }
+        self.check_len().and(Err(self.shrunk(end)))
     }
 
     /// Writes elements to the part of the file that starts at `start` and has `part` as layout.
@@ -328,7 +332,6 @@ impl<T: Element, A: Access> NpyFile<T, A> {
             let (expected, found) = (part.shape().to_vec(), from.shape().to_vec());
             return Err(Error::ShapeMismatch { expected, found });
         }
-        // A write past the end would make the file longer again, with zeros where data was.
         self.check_len()?;
         if part.is_empty() {
             return Ok(());
@@ -374,6 +377,9 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// Writes a run of elements, as they shall be in the file.
     fn write_run(&self, start: usize, elements: &[T]) -> Result<()> {
         let bytes = bytemuck::cast_slice(elements);
+        // A write past the end would make the file longer again, with zeros where data was. So
+        // each run looks: a large window takes long enough for somebody to come in between.
+        self.check_len()?;
         storage::write_at(&self.file, &self.path, bytes, self.offset(start))
     }
 
