@@ -1,0 +1,23 @@
+//! Real faults: files cut short under us, full and failing disks, killed processes, rivals for one
+//! file, paths that are no files. What `NpyFile` promises must hold on a real Linux.
+//!
+//! Some tests need root (`mount`), `mkfs.ext4` or `strace`; where something is missing they print
+//! `skipped:` with the reason. Mounts, files and processes go away with the value that made them.
+
+#![cfg(target_os = "linux")]
+// A window of one axis is `[0..3]`.
+#![allow(clippy::single_range_in_vec_init)]
+
+mod child;
+mod create;
+mod device;
+mod full;
+mod ground;
+mod huge;
+mod inject;
+mod kill;
+mod limits;
+mod shrink;
+mod special;
+mod tools;
+mod writers;
