@@ -1,0 +1,130 @@
+//! Files made to waste memory, stack or time: refused at the price of the bytes they have, not of
+//! those they claim.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mmap_array::{Error, Header, NpyFile};
+
+use crate::allocator::peak_growth;
+use crate::common::folder;
+
+fn file(text: &[u8]) -> Vec<u8> {
+    [b"\x93NUMPY\x02\x00", &(text.len() as u32).to_le_bytes()[..], text].concat()
+}
+
+fn open_growth(path: &Path) -> (Error, isize) {
+    let (error, growth) = peak_growth(|| NpyFile::<u8>::open(path).unwrap_err());
+    let (_, mut_growth) = peak_growth(|| NpyFile::<u8>::open_mut(path).unwrap_err());
+    let (_, read_growth) = peak_growth(|| mmap_array::load::<u8>(path).unwrap_err());
+    (error, growth.max(mut_growth).max(read_growth))
+}
+
+#[test]
+fn a_header_that_claims_4_gib_in_14_bytes_allocates_next_to_nothing() {
+    let folder = folder();
+    let path = folder.path().join("a.npy");
+    fs::write(&path, b"\x93NUMPY\x02\x00\xFF\xFF\xFF\xFF{}").unwrap();
+    let (error, growth) = open_growth(&path);
+    assert!(matches!(error, Error::HeaderTooLong { len: 0xFFFF_FFFF, .. }), "{error:?}");
+    assert!(growth < 64 << 10, "{growth} bytes");
+}
+
+#[test]
+fn a_header_that_claims_all_that_is_allowed_allocates_next_to_nothing() {
+    let folder = folder();
+    let path = folder.path().join("a.npy");
+    fs::write(&path, b"\x93NUMPY\x02\x00\x00\x00\x10\x00{}").unwrap();
+    let (error, growth) = open_growth(&path);
+    let expected = 12 + (1 << 20);
+    assert!(
+        matches!(error, Error::HeaderTruncated { expected: e, found: 14, .. } if e == expected)
+    );
+    assert!(growth < 64 << 10, "{growth} bytes");
+}
+
+#[test]
+fn a_shape_of_terabytes_without_data_allocates_next_to_nothing() {
+    let folder = folder();
+    let path = folder.path().join("a.npy");
+    let text = b"{'descr': '|u1', 'fortran_order': True, 'shape': (1000000, 10000000), }";
+    fs::write(&path, file(text)).unwrap();
+    let (error, growth) = open_growth(&path);
+    assert!(matches!(error, Error::Truncated { .. }), "{error:?}");
+    assert!(growth < 64 << 10, "{growth} bytes");
+}
+
+/// The array is there, in a sparse file, but larger than memory.
+#[test]
+fn a_read_that_memory_cannot_hold_is_an_error_and_a_window_of_it_is_none() {
+    let folder = folder();
+    let path = folder.path().join("a.npy");
+    let text = b"{'descr': '|u1', 'fortran_order': False, 'shape': (4194304, 2097152), }";
+    fs::write(&path, file(text)).unwrap();
+    let sparse = fs::File::options().write(true).open(&path).unwrap();
+    let has_memory = Vec::<u8>::new().try_reserve_exact(1 << 43).is_ok();
+    if has_memory || sparse.set_len((1 << 43) + 128).is_err() {
+        println!("nothing to do: here 8 TiB fit into memory, or into no file");
+        return;
+    }
+    let array = NpyFile::<u8>::open(&path).unwrap();
+    assert_eq!(array.read_window([4194303..4194304, 0..5]).unwrap().as_slice(), [0; 5]);
+    let error = array.read().unwrap_err();
+    assert!(matches!(error, Error::OutOfMemory { byte_len: 0x800_0000_0000 }), "{error:?}");
+}
+
+/// 1 MiB, the default limit, of each: on a thread of 256 KiB of stack, in less than a second.
+#[test]
+fn a_mebibyte_of_anything_is_refused_at_once_on_a_small_stack() {
+    let small = std::thread::Builder::new().stack_size(256 << 10);
+    let thread = small.spawn(|| {
+        let len = 1 << 20;
+        for piece in [
+            "[", "(", "{", "((", "[(", "{'a':", "('", "'", "\"", "'''", "\\", "'\\", ",", "0", "9",
+            " ", "\n", "\t", "\0", "#", "L", "3 ", "3L,", "i4,", "é", "u'", "r'\\", "-", "(),",
+        ] {
+            for start in ["", "{'descr': ", "{'descr': '", "{'descr': [('a', '", "{'shape': ("] {
+                let text = start.to_owned() + &piece.repeat(len / piece.len() + 1);
+                let bytes = file(&text.as_bytes()[..len]);
+                let begin = Instant::now();
+                let error = Header::parse(&bytes).unwrap_err();
+                let time = begin.elapsed();
+                assert!(time < Duration::from_secs(1), "{start}{piece}: {time:?}");
+                assert!(error.to_string().len() < 500, "{error}");
+            }
+        }
+    });
+    thread.unwrap().join().unwrap();
+}
+
+#[test]
+fn brackets_nest_32_deep_and_no_deeper() {
+    let nested = |depth: usize| {
+        let (open, close) = ("[('a', ".repeat(depth), ")]".repeat(depth));
+        let text =
+            format!("{{'descr': {open}'<i4'{close}, 'fortran_order': False, 'shape': (), }}");
+        Header::parse(&file(text.as_bytes()))
+    };
+    let deep = nested(15).unwrap();
+    assert_eq!(deep.dtype().item_size(), 4);
+    assert_eq!(Header::parse(&deep.to_bytes()).unwrap().dtype(), deep.dtype());
+    let error = nested(16).unwrap_err();
+    assert!(
+        matches!(error, Error::HeaderSyntax { expected: "at most 32 nested brackets", .. }),
+        "{error:?}"
+    );
+}
+
+/// What a header of 1 MiB can hold costs memory and time in proportion.
+#[test]
+fn a_struct_of_very_many_fields_is_read_in_bounded_time_and_memory() {
+    let fields: String = (0..40_000).map(|i| format!("('f{i}','<i4'),")).collect();
+    let text = format!("{{'descr': [{fields}], 'fortran_order': False, 'shape': (), }}");
+    assert!(text.len() < 1 << 20);
+    let begin = Instant::now();
+    let (header, growth) = peak_growth(|| Header::parse(&file(text.as_bytes())).unwrap());
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(growth < 100 << 20, "{growth} bytes");
+    assert_eq!(header.dtype().fields().len(), 40_000);
+}

@@ -1,0 +1,21 @@
+//! The crate from outside: files of NumPy, broken files, a naive twin, and the cost in system
+//! calls. One program, because each one more would be linked on its own.
+//!
+//! Under Miri only what touches no file runs: Miri knows few system calls.
+
+#[cfg(not(miri))]
+mod allocator;
+mod common;
+#[cfg(not(miri))]
+mod corrupt;
+#[cfg(not(miri))]
+mod hostile;
+#[cfg(not(miri))]
+mod numpy;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod reads;
+#[cfg(not(miri))]
+mod roundtrip;
+mod twin;
+#[cfg(not(miri))]
+mod twin_file;
