@@ -45,6 +45,7 @@ fn a_header_that_claims_all_that_is_allowed_allocates_next_to_nothing() {
 }
 
 #[test]
+#[cfg(target_pointer_width = "64")]
 fn a_shape_of_terabytes_without_data_allocates_next_to_nothing() {
     let folder = folder();
     let path = folder.path().join("a.npy");
@@ -57,6 +58,7 @@ fn a_shape_of_terabytes_without_data_allocates_next_to_nothing() {
 
 /// The array is there, in a sparse file, but larger than memory.
 #[test]
+#[cfg(target_pointer_width = "64")]
 fn a_read_that_memory_cannot_hold_is_an_error_and_a_window_of_it_is_none() {
     let folder = folder();
     let path = folder.path().join("a.npy");

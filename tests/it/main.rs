@@ -9,6 +9,8 @@ mod common;
 #[cfg(not(miri))]
 mod corrupt;
 #[cfg(not(miri))]
+mod golden;
+#[cfg(not(miri))]
 mod hostile;
 #[cfg(not(miri))]
 mod numpy;
@@ -16,6 +18,7 @@ mod numpy;
 mod reads;
 #[cfg(not(miri))]
 mod roundtrip;
+#[cfg_attr(miri, allow(dead_code, reason = "some of it is for files"))]
 mod twin;
 #[cfg(not(miri))]
 mod twin_file;

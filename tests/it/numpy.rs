@@ -11,7 +11,8 @@ use mmap_array::{
     save,
 };
 
-use crate::common::{Golden, SHAPE, Visitor, data, folder, for_each_index, number, visit_golden};
+use crate::common::{folder, for_each_index, number};
+use crate::golden::{Golden, SHAPE, Visitor, data, visit_golden};
 
 /// Fails unless the file at `path` is this one of the golden matrix, content included.
 pub(crate) fn check_golden<T: Element + PartialEq + Debug>(path: &Path, golden: &Golden<T>) {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use mmap_array::Element;
 
-use crate::common::{Golden, Visitor, visit_golden};
+use crate::golden::{Golden, Visitor, visit_golden};
 use crate::numpy::{check_golden, write_golden};
 
 fn folder(variable: &str) -> Option<PathBuf> {
