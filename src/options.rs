@@ -255,7 +255,9 @@ fn read_header(file: &File, path: &Path, limit: usize) -> Result<(Header, u64)> 
         .map_err(|error| Error::io(path, "look up the length of", 0, error))?;
     // Nearly every header fits into this; a longer one is read again as a whole.
     let mut first = [0; 1024];
-    let count = storage::read_at(file, path, &mut first, 0)?;
+    // Asking for more than the file has would cost a second read, which finds its end.
+    let wanted = file_len.min(first.len() as u64) as usize;
+    let count = storage::read_at(file, path, &mut first[..wanted], 0)?;
     let with_path = |error: Error| error.with_path(path);
     let limit = limit as u64;
     // After this the header is within the limit and within the file, so it fits into memory.
