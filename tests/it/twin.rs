@@ -173,7 +173,8 @@ pub(crate) fn config() -> ProptestConfig {
 /// Shapes of up to six axes and some thousand elements; some lengths are zero.
 pub(crate) fn shapes() -> impl Strategy<Value = Vec<usize>> {
     let len = prop_oneof![1 => Just(0_usize), 4 => Just(1), 14 => 2..5_usize];
-    prop::collection::vec(len, 0..=6)
+    // Miri is some hundred times slower.
+    prop::collection::vec(len, 0..=if cfg!(miri) { 3 } else { 6 })
 }
 
 /// Raw numbers that [`fitting`] makes a slice of.
