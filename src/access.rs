@@ -5,7 +5,11 @@ mod sealed {
 }
 
 /// What a handle may do: [`ReadOnly`] or [`ReadWrite`]. Sealed: there are no others.
-pub trait Access: sealed::Sealed + Send + Sync + 'static {}
+pub trait Access: sealed::Sealed + Send + Sync + 'static {
+    /// May it write to its file?
+    #[doc(hidden)]
+    const WRITES: bool;
+}
 
 /// The file is only read; NumPy's mode `r`.
 #[derive(Debug, Clone, Copy)]
@@ -17,5 +21,10 @@ pub enum ReadWrite {}
 
 impl sealed::Sealed for ReadOnly {}
 impl sealed::Sealed for ReadWrite {}
-impl Access for ReadOnly {}
-impl Access for ReadWrite {}
+impl Access for ReadOnly {
+    const WRITES: bool = false;
+}
+
+impl Access for ReadWrite {
+    const WRITES: bool = true;
+}

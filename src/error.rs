@@ -3,7 +3,6 @@
 //! Each message says what was found, what was expected and what to do about it. `Display` prints
 //! everything, the operating system's own words included, so `source()` stays empty.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +10,6 @@ use std::path::{Path, PathBuf};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong, with the numbers needed to say why.
-///
-/// `Debug` shows the same words as `Display`, so that a `main` that returns a [`Result`] ends with
-/// a message.
 ///
 /// Errors about a file carry its `path`; it is empty where a header was parsed from memory.
 /// Errors about indices carry `axis`, `index` and `len`, counted in elements.
@@ -31,7 +27,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///     other => panic!("{other:?}"),
 /// }
 /// ```
-#[derive(thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused an operation.
@@ -300,8 +296,10 @@ pub enum Error {
         found: usize,
     },
     /// More axes than NumPy allows.
-    #[error("{found} axes are too many: at most 64 are allowed, as in NumPy")]
+    #[error("{} has {found} axes: at most 64 are allowed, as in NumPy", name(path))]
     TooManyAxes {
+        /// The file, where one has them.
+        path: PathBuf,
         /// Axes given.
         found: usize,
     },
@@ -334,8 +332,14 @@ pub enum Error {
         problem: &'static str,
     },
     /// A shape whose size does not fit the machine's integers.
-    #[error("an array of shape {shape:?} with elements of {item_size} bytes is too large to count")]
+    #[error(
+        "{} has shape {shape:?} with elements of {item_size} bytes: that is more than can be \
+         counted, lengths of 0 aside",
+        name(path)
+    )]
     ShapeOverflow {
+        /// The file, where one has it.
+        path: PathBuf,
         /// The shape.
         shape: Vec<u64>,
         /// Bytes of one element.
@@ -398,11 +402,13 @@ impl Error {
         }
     }
 
-    /// A failed operation on `path`; a full disk and a too large file get their own variants.
+    /// A failed operation on `path`. A full disk and a too large file get their own variants,
+    /// where it is known how many bytes were needed: names can run out of space too.
     #[cold]
     pub(crate) fn io(path: &Path, action: &'static str, needed: u64, error: io::Error) -> Error {
         let path = path.to_path_buf();
         match error.kind() {
+            _ if needed == 0 => Error::Io { path, action, error },
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Error::StorageFull { path, needed }
             }
@@ -422,16 +428,12 @@ impl Error {
             | Error::HeaderSyntax { path, .. }
             | Error::HeaderKey { path, .. }
             | Error::InvalidDType { path, .. }
-            | Error::ObjectDType { path, .. } => *path = file.to_path_buf(),
+            | Error::ObjectDType { path, .. }
+            | Error::TooManyAxes { path, .. }
+            | Error::ShapeOverflow { path, .. } => *path = file.to_path_buf(),
             _ => {}
         }
         self
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -182,8 +182,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// # Errors
     ///
     /// [`Error::OutOfBounds`], [`Error::ReversedRange`] and [`Error::RankMismatch`] where the window
-    /// does not fit; [`Error::OutOfMemory`]; [`Error::Shrunk`] where the file became shorter and
-    /// lacks a part of the window; [`Error::Io`].
+    /// does not fit; [`Error::OutOfMemory`]; [`Error::Shrunk`] where the file became shorter;
+    /// [`Error::Io`].
     ///
     /// # Cost
     ///
@@ -267,6 +267,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         if out.len() != part.len() {
             return Err(Error::LenMismatch { expected: part.len(), found: out.len() });
         }
+        // Also what still is there is no longer what was opened.
+        self.check_len()?;
         if part.is_empty() {
             return Ok(());
         }
@@ -336,28 +338,29 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         if part.is_empty() {
             return Ok(());
         }
-        let elements = from.as_slice().filter(|_| !self.header.dtype().is_foreign());
-        if let Some(elements) = elements
+        let foreign = self.header.dtype().is_foreign();
+        if let Some(elements) = from.as_slice().filter(|_| !foreign)
             && part.is_contiguous(Order::C)
         {
             return self.write_run(start as usize, elements);
         }
         let plan = Plan::new(start, part, from.layout().clone());
-        if let Some(elements) = elements
-            && let Some(runs) = plan.straight(size_of::<T>(), false)
-        {
-            for (to, from, len) in runs {
-                self.write_run(to, &elements[from as usize..][..len])?;
-            }
-            return Ok(());
-        }
-        self.write_tiles(&plan, from)
-    }
-
-    fn write_tiles(&self, plan: &Plan, from: &View<'_, T>) -> Result<()> {
         let mut ordered = from.clone();
         plan.inverted.iter().for_each(|&axis| ordered.invert_axis(axis));
         let ordered = ordered.permute(&*plan.axes)?;
+        if let Some(elements) = ordered.as_slice().filter(|_| !foreign)
+            && let Some(mut runs) = plan.straight(size_of::<T>(), false)
+        {
+            return runs.try_for_each(|(to, from, len)| {
+                let first = (from - plan.memory_start) as usize;
+                self.write_run(to, &elements[first..][..len])
+            });
+        }
+        self.write_tiles(&plan, &ordered)
+    }
+
+    /// Writes elements, in file order, by way of a buffer.
+    fn write_tiles(&self, plan: &Plan, ordered: &View<'_, T>) -> Result<()> {
         let tiling = plan.tiling(size_of::<T>(), false);
         let mut buffer = zeroed::<T>(tiling.buffer_len)?;
         for tile in Tiles::over(plan.file(), &tiling.shape, Order::C)? {
@@ -432,23 +435,31 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     }
 
     /// Gives a new file its name, where it has none yet.
-    pub(crate) fn publish(&self) -> Result<()> {
+    fn take_name(&self) -> Result<()> {
         let mut name = self.name.lock().unwrap_or_else(PoisonError::into_inner);
         match name.as_mut().filter(|name| !name.is_published()) {
             Some(name) => name.publish(&self.file),
             None => Ok(()),
         }
     }
-}
 
-impl<T: Element> NpyFile<T> {
-    /// Closes the file. Dropping it does the same, but cannot tell of an error.
+    /// Closes the file; a writable one is flushed, and published where it waits for that.
+    ///
+    /// Dropping a file instead flushes nothing, publishes nothing and tells of no error.
     ///
     /// # Errors
     ///
-    /// [`Error::Shrunk`] where the file became shorter while it was open.
+    /// [`Error::Shrunk`] where the file became shorter while it was open. For a writable file also
+    /// [`Error::SyncFailed`], and [`Error::AlreadyExists`], [`Error::AlreadyOpen`] or
+    /// [`Error::Io`] where the name cannot be had: then a file that was not published is lost, so
+    /// call [`publish`](NpyFile::publish) first where that may happen.
     pub fn close(self) -> Result<()> {
-        self.check_len()
+        if !A::WRITES {
+            return self.check_len();
+        }
+        self.sync()?;
+        self.take_name()?;
+        self.sync_name()
     }
 }
 
@@ -522,18 +533,17 @@ impl<T: Element> NpyFile<T, ReadWrite> {
         self.sync()
     }
 
-    /// Flushes, publishes a file that was created with
-    /// [`Publish::OnClose`](crate::Publish::OnClose), and closes it.
-    ///
-    /// Dropping the file instead flushes nothing and publishes nothing.
+    /// Flushes the file and gives it its name now, where it was created with
+    /// [`Publish::OnClose`](crate::Publish::OnClose) and waits for [`close`](Self::close) to do
+    /// so. Where the name cannot be had, the file stays open and nothing is lost.
     ///
     /// # Errors
     ///
     /// As [`flush`](Self::flush), and [`Error::AlreadyExists`], [`Error::AlreadyOpen`] or
     /// [`Error::Io`] where the name cannot be had.
-    pub fn close(self) -> Result<()> {
+    pub fn publish(&self) -> Result<()> {
         self.sync()?;
-        self.publish()?;
+        self.take_name()?;
         self.sync_name()
     }
 }

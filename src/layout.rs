@@ -7,6 +7,7 @@
 //! 3. the distance between any two elements, in elements, fits `isize`.
 
 use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
@@ -125,7 +126,7 @@ impl Layout {
     /// The layout of an array whose elements follow each other without gaps.
     pub(crate) fn new(shape: &[usize], order: Order) -> Result<Layout> {
         if shape.len() > MAX_NDIM {
-            return Err(Error::TooManyAxes { found: shape.len() });
+            return Err(Error::TooManyAxes { path: PathBuf::new(), found: shape.len() });
         }
         let mut strides = Dims::from_iter(shape.iter().map(|_| 0));
         let mut stride = 1_isize;
@@ -268,7 +269,8 @@ impl Layout {
 
 #[cold]
 fn too_large(shape: &[usize], item_size: usize) -> Error {
-    Error::ShapeOverflow { shape: shape.iter().map(|&len| len as u64).collect(), item_size }
+    let shape = shape.iter().map(|&len| len as u64).collect();
+    Error::ShapeOverflow { path: PathBuf::new(), shape, item_size }
 }
 
 #[cfg(test)]
@@ -309,7 +311,10 @@ mod tests {
     #[test]
     fn sixty_four_axes_are_the_limit() {
         assert!(Layout::new(&[1; 64], Order::C).is_ok());
-        assert!(matches!(Layout::new(&[1; 65], Order::C), Err(Error::TooManyAxes { found: 65 })));
+        assert!(matches!(
+            Layout::new(&[1; 65], Order::C),
+            Err(Error::TooManyAxes { found: 65, .. })
+        ));
     }
 
     #[test]

@@ -90,9 +90,12 @@ impl OpenOptions {
         self
     }
 
-    /// Whether a new file may take the place of an existing one; it may not by default. The old
-    /// file is never truncated: the new one replaces it by name when it is published, and who has
-    /// the old one open keeps it.
+    /// Whether a new file may take the place of an existing one; it may not by default.
+    ///
+    /// The old file is locked first, and never truncated: the new one replaces it by name when it
+    /// is published, and who has the old one open keeps it. The new one has its permission bits,
+    /// but not its owner or access lists; a symbolic link is replaced, not followed. A process
+    /// that is killed in the instant of replacing may leave a file `.NAME.RANDOM.tmp` behind.
     pub const fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
@@ -167,7 +170,9 @@ impl OpenOptions {
             return Err(Error::InvalidOption { option, found: self.align_data, expected });
         }
         check_dtype::<T>(&T::dtype(), path)?;
-        let bytes = Header::new(T::dtype(), shape, self.order)?.to_bytes_aligned(self.align_data);
+        let header = Header::new(T::dtype(), shape, self.order);
+        let bytes =
+            header.map_err(|error| error.with_path(path))?.to_bytes_aligned(self.align_data);
         let header = Header::parse(&bytes)?;
         let lock = self.lock.unwrap_or_default();
         let mut new = NewFile::create(path, self.overwrite, lock)?;
@@ -176,7 +181,7 @@ impl OpenOptions {
             Lock::Cooperative => storage::try_lock(new.file(), path, false)?,
             Lock::Exclusive => storage::try_lock(new.file(), path, true)?,
         };
-        storage::allocate(new.file(), path, end_of_data(&header)?, self.allocation)?;
+        storage::allocate(new.file(), path, end_of_data(&header, path)?, self.allocation)?;
         storage::write_at(new.file(), path, &bytes, 0)?;
         if self.publish == Publish::AtOnce {
             // Without this, a power cut could leave the name with zeros instead of a header.
@@ -215,7 +220,7 @@ impl OpenOptions {
     fn read_header<T: Element>(&self, file: &File, path: &Path) -> Result<Header> {
         let (header, file_len) = read_header(file, path, self.max_header_len)?;
         check_dtype::<T>(header.dtype(), path)?;
-        let expected = end_of_data(&header)?;
+        let expected = end_of_data(&header, path)?;
         if file_len < expected {
             let path = path.to_path_buf();
             return Err(Error::Truncated { path, expected, found: file_len });
@@ -236,9 +241,10 @@ fn check_dtype<T: Element>(dtype: &DType, path: &Path) -> Result<()> {
 }
 
 /// Bytes of header and data together.
-fn end_of_data(header: &Header) -> Result<u64> {
+fn end_of_data(header: &Header, path: &Path) -> Result<u64> {
     let end = header.data_start().checked_add(header.byte_len());
     end.filter(|&end| end <= i64::MAX as u64).ok_or_else(|| Error::ShapeOverflow {
+        path: path.to_path_buf(),
         shape: header.shape().iter().map(|&len| len as u64).collect(),
         item_size: header.dtype().item_size(),
     })

@@ -1,6 +1,7 @@
 //! Slices: `s![]` and what it does to a layout. Integers in, integers out; no data is touched.
 
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
+use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, MAX_NDIM};
@@ -220,7 +221,7 @@ impl Layout {
             strides.push(self.strides()[axis]);
         }
         if shape.len() > MAX_NDIM {
-            return Err(Error::TooManyAxes { found: shape.len() });
+            return Err(Error::TooManyAxes { path: PathBuf::new(), found: shape.len() });
         }
         Ok((start, Layout::from_parts(shape, strides)))
     }
@@ -339,7 +340,7 @@ mod tests {
         assert!(matches!(error(&s![0, 0, 0]), Error::RankMismatch { expected: 2, found: 3 }));
         assert!(matches!(error(&s![isize::MIN..]), Error::OutOfBounds { index: isize::MIN, .. }));
         assert!(matches!(error(&s![usize::MAX]), Error::OutOfBounds { .. }));
-        assert!(matches!(error(&[SliceItem::NewAxis; 65]), Error::TooManyAxes { found: 67 }));
+        assert!(matches!(error(&[SliceItem::NewAxis; 65]), Error::TooManyAxes { found: 67, .. }));
     }
 
     #[test]

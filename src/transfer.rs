@@ -125,7 +125,9 @@ impl Plan {
             one_run &= len == 1 || stride - extent <= gap;
             let step = if one_run && len > 1 { stride } else { extent };
             let budget = if axis > fastest { LONG_RUN } else { BUFFER } / item_size;
-            shape[axis] = (budget.saturating_sub(extent) / step).saturating_add(1).min(len);
+            let most = (budget.saturating_sub(extent) / step).saturating_add(1);
+            // Tiles of one size: a last one of a few elements would cost as much as the others.
+            shape[axis] = len.div_ceil(len.div_ceil(most));
             buffer[axis] = step as isize;
             extent += (shape[axis] - 1) * step;
             run_axes += usize::from(one_run);

@@ -128,6 +128,13 @@ impl From<&[Range<usize>]> for Window {
     }
 }
 
+/// A range is a window with one axis.
+impl From<Range<usize>> for Window {
+    fn from(range: Range<usize>) -> Window {
+        std::slice::from_ref(&range).into()
+    }
+}
+
 impl<const N: usize> From<[Range<usize>; N]> for Window {
     fn from(ranges: [Range<usize>; N]) -> Window {
         ranges.as_slice().into()

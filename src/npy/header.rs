@@ -154,7 +154,9 @@ impl Header {
         }
         let item_size = dtype.item_size();
         let layout = Layout::new(&shape, order).map_err(|error| match error {
-            Error::ShapeOverflow { shape, .. } => Error::ShapeOverflow { shape, item_size },
+            Error::ShapeOverflow { path, shape, .. } => {
+                Error::ShapeOverflow { path, shape, item_size }
+            }
             other => other,
         })?;
         let byte_len = layout.byte_len(item_size)?;
@@ -334,7 +336,7 @@ fn lengths(node: &Node<'_>, source: &Source<'_>, item_size: usize) -> Result<Vec
         return Err(source.broken(node.at, SHAPE));
     };
     if items.len() > MAX_NDIM {
-        return Err(Error::TooManyAxes { found: items.len() });
+        return Err(Error::TooManyAxes { path: PathBuf::new(), found: items.len() });
     }
     let mut shape = Vec::with_capacity(items.len());
     for item in items {
@@ -345,7 +347,7 @@ fn lengths(node: &Node<'_>, source: &Source<'_>, item_size: usize) -> Result<Vec
     }
     // On 32-bit machines a length may not fit.
     let lengths = shape.iter().map(|&len| usize::try_from(len)).collect::<Result<_, _>>();
-    lengths.map_err(|_| Error::ShapeOverflow { shape, item_size })
+    lengths.map_err(|_| Error::ShapeOverflow { path: PathBuf::new(), shape, item_size })
 }
 
 /// The text with what stands before it, and with blanks and a line end after it.

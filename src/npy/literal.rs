@@ -15,7 +15,7 @@ pub(super) const MAX_DEPTH: usize = 32;
 const VALUE: &str = "a string, a plain number, True, False, None or an opening bracket";
 const NUMBER: &str = "a number of decimal digits that fits 64 bits, without leading zero";
 const DEPTH: &str = "at most 32 nested brackets";
-const END: &str = "nothing but white space after the closing bracket";
+const END: &str = "nothing but white space after the dictionary";
 const NEXT: &str = "a comma or the closing bracket";
 const ESCAPE: &str =
     "one of the escapes \\\\ \\' \\\" \\n \\r \\t \\a \\b \\f \\v \\ooo \\xhh \\uhhhh \\Uhhhhhhhh";

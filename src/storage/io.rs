@@ -17,7 +17,7 @@ pub(crate) fn read_at(file: &File, path: &Path, buf: &mut [u8], offset: u64) -> 
             Ok(0) => break,
             Ok(count) => done += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io(path, "read", buf.len() as u64, error)),
+            Err(error) => return Err(Error::io(path, "read", 0, error)),
         }
     }
     Ok(done)
@@ -25,17 +25,17 @@ pub(crate) fn read_at(file: &File, path: &Path, buf: &mut [u8], offset: u64) -> 
 
 /// Writes the whole of `buf` at byte `offset`. After an error, any part of it may be there.
 pub(crate) fn write_at(file: &File, path: &Path, buf: &[u8], offset: u64) -> Result<()> {
+    let failed = |error| Error::io(path, "write", offset.saturating_add(buf.len() as u64), error);
     let mut done = 0;
     while done < buf.len() {
         match place(offset, done).and_then(|at| write_once(file, &buf[done..], at)) {
             Ok(count) if count > 0 => done += count,
             // Asking again would go on for ever.
             Ok(_) => {
-                let error = io::ErrorKind::WriteZero.into();
-                return Err(Error::io(path, "write", buf.len() as u64, error));
+                return Err(failed(io::ErrorKind::WriteZero.into()));
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io(path, "write", buf.len() as u64, error)),
+            Err(error) => return Err(failed(error)),
         }
     }
     Ok(())

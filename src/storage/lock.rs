@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 ///
 /// Locks bind programs that ask for them: another program can still write to, shorten or remove
 /// the file. A lock that cannot be had is an error at once, [`Error::AlreadyOpen`]; nobody waits.
+/// A process that this one starts shares the lock until it has become another program, so a file
+/// that was closed in that instant may still be locked for a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Lock {
     /// One writer and nobody else, or any number of mapped readers.

@@ -141,7 +141,7 @@ fn a_save_on_a_full_disk_leaves_the_space_and_the_old_file_as_they_were() {
 fn a_file_system_without_room_for_names_is_full() {
     let Some(disk) = ground::tmpfs("size=4m,nr_inodes=1") else { return };
     let result = NpyFile::<u8>::create(disk.join("a.npy"), [10]);
-    assert_eq!(word(&result), "StorageFull");
+    assert_eq!(word(&result), "Io(StorageFull)");
 }
 
 #[test]

@@ -15,7 +15,7 @@ const VALUE: &str = "a string, a plain number, True, False, None or an opening b
 const NUMBER: &str = "a number of decimal digits that fits 64 bits, without leading zero";
 const NEXT: &str = "a comma or the closing bracket";
 const SHAPE: &str = "a tuple of whole numbers";
-const BEHIND: &str = "nothing but white space after the closing bracket";
+const BEHIND: &str = "nothing but white space after the dictionary";
 
 /// A file of this text, with 24 bytes of data.
 fn file(version: u8, text: &[u8]) -> Vec<u8> {
@@ -114,7 +114,7 @@ fn wrong_descr(value: &str, wanted: &str) {
 #[track_caller]
 fn overflows(shape: &str, wanted: &[u64]) {
     match refusal(&file(1, edited("(2, 3)", shape).as_bytes())) {
-        Error::ShapeOverflow { shape, item_size: 4 } => assert_eq!(shape, wanted),
+        Error::ShapeOverflow { shape, item_size: 4, .. } => assert_eq!(shape, wanted),
         other => panic!("{other:?}"),
     }
 }
@@ -446,7 +446,7 @@ fn sixty_five_axes_are_one_too_many() {
     let ones = |count: usize| edited("(2, 3)", &format!("({}2, 3)", "1, ".repeat(count)));
     assert_eq!(Header::parse(&file(1, ones(62).as_bytes())).unwrap().shape().len(), 64);
     let error = refusal(&file(1, ones(63).as_bytes()));
-    assert!(matches!(error, Error::TooManyAxes { found: 65 }), "{error:?}");
+    assert!(matches!(error, Error::TooManyAxes { found: 65, .. }), "{error:?}");
 }
 
 // ---- the text as such ---------------------------------------------------------------------------

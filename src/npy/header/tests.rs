@@ -258,7 +258,7 @@ fn a_shape_beyond_counting_is_refused() {
     }
     let axes = |count| parse(dict("'<f4'", "False", &format!("({})", "1,".repeat(count))));
     assert!(axes(64).is_ok());
-    assert!(matches!(axes(65), Err(Error::TooManyAxes { found: 65 })));
+    assert!(matches!(axes(65), Err(Error::TooManyAxes { found: 65, .. })));
     assert!(matches!(
         Header::new(DType::bool(), [1; 65], Order::C),
         Err(Error::TooManyAxes { .. })
