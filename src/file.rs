@@ -267,7 +267,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         if out.len() != part.len() {
             return Err(Error::LenMismatch { expected: part.len(), found: out.len() });
         }
-        // Also what still is there is no longer what was opened.
+        // Where something was cut off, the rest is no longer what was opened either.
         self.check_len()?;
         if part.is_empty() {
             return Ok(());

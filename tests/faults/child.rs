@@ -27,7 +27,6 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// The only door to the roles; alone it does nothing.
 #[test]
-#[ignore = "the process that the other tests start"]
 fn entry() {
     let Ok(role) = env::var(ROLE) else { return };
     thread::spawn(|| {
@@ -102,7 +101,7 @@ pub(crate) fn start_by(by: &[&str], role: &str, path: &Path) -> io::Result<Child
         }
     };
     command
-        .args(["child::entry", "--exact", "--ignored", "--nocapture", "--test-threads=2"])
+        .args(["child::entry", "--exact", "--nocapture", "--test-threads=2"])
         .env(ROLE, role)
         .env(FILE, path)
         .stdin(Stdio::piped())
