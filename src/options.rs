@@ -127,11 +127,11 @@ impl OpenOptions {
     /// As [`NpyFile::open`].
     pub fn open_file<T: Element>(&self, path: impl AsRef<Path>) -> Result<NpyFile<T, ReadOnly>> {
         let path = path.as_ref();
-        let (file, lock) = match self.lock {
-            None | Some(Lock::Off) => (storage::open_regular(path, false)?, LockState::Unlocked),
+        let (file, len, lock) = match self.lock {
+            None | Some(Lock::Off) => open_unlocked(path, false)?,
             Some(Lock::Exclusive | Lock::Cooperative) => storage::open_locked(path, false, false)?,
         };
-        let header = self.read_header::<T>(&file, path)?;
+        let header = self.read_header::<T>(&file, path, len)?;
         NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
     }
 
@@ -145,12 +145,12 @@ impl OpenOptions {
         path: impl AsRef<Path>,
     ) -> Result<NpyFile<T, ReadWrite>> {
         let path = path.as_ref();
-        let (file, lock) = match self.lock {
-            Some(Lock::Off) => (storage::open_regular(path, true)?, LockState::Unlocked),
+        let (file, len, lock) = match self.lock {
+            Some(Lock::Off) => open_unlocked(path, true)?,
             Some(Lock::Cooperative) => storage::open_locked(path, true, false)?,
             None | Some(Lock::Exclusive) => storage::open_locked(path, true, true)?,
         };
-        let header = self.read_header::<T>(&file, path)?;
+        let header = self.read_header::<T>(&file, path, len)?;
         NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
     }
 
@@ -217,16 +217,25 @@ impl OpenOptions {
     }
 
     /// Reads the header, and checks element type and length against it.
-    fn read_header<T: Element>(&self, file: &File, path: &Path) -> Result<Header> {
-        let (header, file_len) = read_header(file, path, self.max_header_len)?;
+    fn read_header<T: Element>(&self, file: &File, path: &Path, file_len: u64) -> Result<Header> {
+        let header = read_header(file, path, file_len, self.max_header_len)?;
         check_dtype::<T>(header.dtype(), path)?;
         let expected = end_of_data(&header, path)?;
-        if file_len < expected {
-            let path = path.to_path_buf();
-            return Err(Error::Truncated { path, expected, found: file_len });
+        if file_len >= expected {
+            return Ok(header);
         }
-        Ok(header)
+        // A file that grew since it was opened may have a header that says so already.
+        let found = storage::file_len(file)
+            .map_err(|error| Error::io(path, "look up the length of", 0, error))?;
+        let cut = Error::Truncated { path: path.to_path_buf(), expected, found };
+        if found < expected { Err(cut) } else { Ok(header) }
     }
+}
+
+/// Opens a regular file without a lock.
+fn open_unlocked(path: &Path, writable: bool) -> Result<(File, u64, LockState)> {
+    let (file, len) = storage::open_regular(path, writable)?;
+    Ok((file, len, LockState::Unlocked))
 }
 
 /// Can elements of type `dtype` be read and written as `T`? All of them must have one byte order,
@@ -255,10 +264,9 @@ fn describe(dtype: &DType) -> String {
     format!("{} ({})", dtype.name(), dtype.repr())
 }
 
-/// Reads the header of an open file into a private copy; also gives the file's length.
-fn read_header(file: &File, path: &Path, limit: usize) -> Result<(Header, u64)> {
-    let file_len = storage::file_len(file)
-        .map_err(|error| Error::io(path, "look up the length of", 0, error))?;
+/// Reads the header of an open file, which had `file_len` bytes when it was opened, into a private
+/// copy.
+fn read_header(file: &File, path: &Path, file_len: u64, limit: usize) -> Result<Header> {
     // Nearly every header fits into this; a longer one is read again as a whole.
     let mut first = [0; 1024];
     // Asking for more than the file has would cost a second read, which finds its end.
@@ -277,7 +285,7 @@ fn read_header(file: &File, path: &Path, limit: usize) -> Result<(Header, u64)> 
             Header::parse_with_limit(&bytes[..count], limit)
         }
     };
-    Ok((header.map_err(with_path)?, file_len))
+    header.map_err(with_path)
 }
 
 impl Header {
@@ -303,8 +311,8 @@ impl Header {
     /// ```
     pub fn read(path: impl AsRef<Path>) -> Result<Header> {
         let path = path.as_ref();
-        let file = storage::open_regular(path, false)?;
-        Ok(read_header(&file, path, Header::DEFAULT_MAX_LEN)?.0)
+        let (file, len) = storage::open_regular(path, false)?;
+        read_header(&file, path, len, Header::DEFAULT_MAX_LEN)
     }
 }
 

@@ -131,7 +131,7 @@ fn structure(items: &[Node<'_>], source: &Source<'_>) -> Result<DType> {
 }
 
 /// The type that a string describes.
-fn from_text(text: &str) -> Result<DType> {
+pub(super) fn from_text(text: &str) -> Result<DType> {
     let dtype = if has_items(text) { items(text) } else { simple(text) };
     dtype.map_err(|problem| invalid(format!("'{}'", literal::escape(text.as_bytes())), problem))
 }

@@ -184,6 +184,9 @@ impl Header {
         let Prefix { version, data_start, text_start } = prefix(bytes, bytes.len() as u64, limit)?;
         // `prefix` made sure that the bytes are there.
         let text = &bytes[text_start..data_start as usize];
+        if let Some((dtype, order, shape)) = usual(text) {
+            return Ok(Header { version, data_start, ..Header::checked(dtype, shape, order)? });
+        }
         let source = Source { bytes: text, start: text_start as u64, version_3: version.0 == 3 };
         let [descr, order, shape] = values(&source)?;
         let dtype = descr::from_node(&descr, &source)?;
@@ -296,6 +299,46 @@ impl fmt::Display for Tuple<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         text::write_tuple(f, self.0)
     }
+}
+
+/// The text that NumPy writes for plain elements, letter by letter; `None` for any other.
+///
+/// Nearly every file has this text, and taking it as it is needs 0.25 us where the parser of
+/// Python needs 0.7, which is more than a tenth of opening a file. What is not exactly so is left
+/// to that parser, errors too.
+fn usual(text: &[u8]) -> Option<(DType, Order, Vec<usize>)> {
+    let rest = text.strip_prefix(b"{'descr': '")?;
+    let (code, rest) = rest.split_at_checked(3)?;
+    let code = std::str::from_utf8(code).ok().filter(|code| code.is_ascii())?;
+    let rest = rest.strip_prefix(b"', 'fortran_order': ")?;
+    let (order, rest) = match rest.strip_prefix(b"False") {
+        Some(rest) => (Order::C, rest),
+        None => (Order::Fortran, rest.strip_prefix(b"True")?),
+    };
+    let rest = rest.strip_prefix(b", 'shape': (")?;
+    let (shape, rest) = rest.split_at_checked(rest.iter().position(|&byte| byte == b')')?)?;
+    let blanks = rest.strip_prefix(b"), }")?.strip_suffix(b"\n")?;
+    if blanks.iter().any(|&byte| byte != b' ') {
+        return None;
+    }
+    let number = |digits: &str| {
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        let leading_zero = digits.len() > 1 && digits.starts_with('0');
+        digits.parse().ok().filter(|_| plain && !leading_zero)
+    };
+    let shape = std::str::from_utf8(shape).ok()?;
+    let shape = match shape.strip_suffix(',') {
+        Some(only) => vec![number(only)?],
+        None if shape.is_empty() => vec![],
+        // `(3)` is a number, not a tuple.
+        None if !shape.contains(',') => return None,
+        None => shape.split(", ").map(number).collect::<Option<Vec<_>>>()?,
+    };
+    if shape.len() > MAX_NDIM {
+        return None;
+    }
+    let dtype = descr::from_text(code).ok()?;
+    Some((dtype, order, shape))
 }
 
 /// The values of `descr`, `fortran_order` and `shape`.

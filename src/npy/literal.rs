@@ -110,10 +110,11 @@ impl<'a> Parser<'a> {
         found
     }
 
+    #[inline]
     fn skip_space(&mut self) {
-        let rest = &self.source.bytes[self.at..];
-        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c');
-        self.at += rest.iter().position(|byte| !is_space(byte)).unwrap_or(rest.len());
+        while let Some(b' ' | b'\t' | b'\n' | b'\r' | b'\x0c') = self.peek() {
+            self.at += 1;
+        }
     }
 
     fn broken(&self, expected: &'static str) -> Error {

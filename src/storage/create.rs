@@ -217,8 +217,8 @@ fn create_in(dir: &Dir, name: &OsStr, unnamed: bool) -> io::Result<(File, Option
 fn lock_old(path: &Path, lock: Lock) -> Result<Option<File>> {
     // Writable, so that a write-protected file stays.
     let opened = match lock {
-        Lock::Off => open_regular(path, true),
-        Lock::Exclusive | Lock::Cooperative => open_locked(path, true, true).map(|(file, _)| file),
+        Lock::Off => open_regular(path, true).map(|(file, _)| file),
+        Lock::Exclusive | Lock::Cooperative => open_locked(path, true, true).map(|(file, ..)| file),
     };
     match opened {
         Ok(file) => Ok(Some(file)),

@@ -65,14 +65,14 @@ pub(crate) fn try_lock(file: &File, path: &Path, exclusive: bool) -> Result<Lock
 }
 
 /// Opens and locks the file that `path` names when the lock is held, not one that was replaced
-/// in between.
+/// in between. Also says how long the file was when it was opened.
 pub(crate) fn open_locked(
     path: &Path,
     writable: bool,
     exclusive: bool,
-) -> Result<(File, LockState)> {
+) -> Result<(File, u64, LockState)> {
     for _ in 0..ATTEMPTS {
-        let file = open_regular(path, writable)?;
+        let (file, len) = open_regular(path, writable)?;
         // A shared lock of Windows would forbid our own writes.
         let state = if cfg!(windows) && writable && !exclusive {
             LockState::Unsupported
@@ -80,7 +80,7 @@ pub(crate) fn open_locked(
             try_lock(&file, path, exclusive)?
         };
         if is_same_file(&file, path)? {
-            return Ok((file, state));
+            return Ok((file, len, state));
         }
     }
     Err(Error::Replaced { path: path.to_path_buf() })
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    fn is_refused(result: Result<(File, LockState)>) -> bool {
+    fn is_refused<T>(result: Result<T>) -> bool {
         matches!(result, Err(Error::AlreadyOpen { .. }))
     }
 
@@ -112,7 +112,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         fs::write(&path, "").unwrap();
-        let (first, state) = open_locked(&path, true, true).unwrap();
+        let (first, _, state) = open_locked(&path, true, true).unwrap();
         assert_eq!(state, LockState::Exclusive);
         assert!(is_refused(open_locked(&path, true, true)));
         assert!(is_refused(open_locked(&path, false, false)));
@@ -125,9 +125,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         fs::write(&path, "").unwrap();
-        let (_first, state) = open_locked(&path, false, false).unwrap();
+        let (_first, _, state) = open_locked(&path, false, false).unwrap();
         assert_eq!(state, LockState::Shared);
-        let (_second, state) = open_locked(&path, true, false).unwrap();
+        let (_second, _, state) = open_locked(&path, true, false).unwrap();
         assert_eq!(state == LockState::Unsupported, cfg!(windows));
         assert!(is_refused(open_locked(&path, true, true)));
     }
@@ -149,9 +149,9 @@ mod tests {
         let (path, other) = (dir.path().join("a"), dir.path().join("b"));
         fs::write(&path, "old").unwrap();
         fs::write(&other, "new").unwrap();
-        let (first, _) = open_locked(&path, true, true).unwrap();
+        let (first, ..) = open_locked(&path, true, true).unwrap();
         fs::rename(&other, &path).unwrap();
-        let (second, _) = open_locked(&path, true, true).unwrap();
+        let (second, ..) = open_locked(&path, true, true).unwrap();
         assert!(!is_same_file(&first, &path).unwrap());
         assert!(is_same_file(&second, &path).unwrap());
     }

@@ -6,30 +6,33 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Opens a regular file; anything else is refused at once, and a FIFO is not waited for.
-pub(crate) fn open_regular(path: &Path, writable: bool) -> Result<File> {
+/// Opens a regular file, and says how long it is; anything else is refused at once, and a FIFO is
+/// not waited for.
+pub(crate) fn open_regular(path: &Path, writable: bool) -> Result<(File, u64)> {
     let mut options = OpenOptions::new();
     options.read(true).write(writable);
     never_wait(&mut options);
     let file = options.open(path).map_err(|error| cannot_open(path, error))?;
     // The descriptor is asked, not the path: the path may name something else by now.
-    if is_regular(&file).map_err(|error| Error::io(path, "open", 0, error))? {
-        return Ok(file);
+    if let Some(len) = regular_len(&file).map_err(|error| Error::io(path, "open", 0, error))? {
+        return Ok((file, len));
     }
     let metadata = file.metadata().map_err(|error| Error::io(path, "open", 0, error))?;
     Err(not_regular(path, metadata.file_type()))
 }
 
-/// `fstat`, which takes 280 ns where std's metadata takes 480.
+/// The length of a regular file. `fstat` takes 280 ns where std's metadata takes 480.
 #[cfg(unix)]
-fn is_regular(file: &File) -> io::Result<bool> {
-    let mode = rustix::fs::fstat(file)?.st_mode;
-    Ok(rustix::fs::FileType::from_raw_mode(mode).is_file())
+fn regular_len(file: &File) -> io::Result<Option<u64>> {
+    let stat = rustix::fs::fstat(file)?;
+    let is_file = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file();
+    Ok(is_file.then_some(stat.st_size as u64))
 }
 
 #[cfg(not(unix))]
-fn is_regular(file: &File) -> io::Result<bool> {
-    Ok(file.metadata()?.is_file())
+fn regular_len(file: &File) -> io::Result<Option<u64>> {
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file().then_some(metadata.len()))
 }
 
 /// Without these flags, opening a FIFO waits for its other end, and a terminal may become ours.
@@ -120,7 +123,7 @@ pub(crate) fn file_len(file: &File) -> io::Result<u64> {
 mod tests {
     use super::*;
 
-    fn found(result: Result<File>) -> &'static str {
+    fn found<T: std::fmt::Debug>(result: Result<T>) -> &'static str {
         match result {
             Err(Error::NotRegular { found, .. }) => found,
             other => panic!("{other:?}"),
@@ -171,7 +174,8 @@ mod tests {
         let (path, link) = (dir.path().join("a"), dir.path().join("link"));
         fs::write(&path, "12345").unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        let file = open_regular(&link, true).unwrap();
+        let (file, len) = open_regular(&link, true).unwrap();
+        assert_eq!(len, 5);
         assert!(is_same_file(&file, &path).unwrap());
         assert!(is_same_file(&file, &link).unwrap());
     }
@@ -182,7 +186,7 @@ mod tests {
         let (path, other) = (dir.path().join("a"), dir.path().join("b"));
         fs::write(&path, "old").unwrap();
         fs::write(&other, "new").unwrap();
-        let file = open_regular(&path, false).unwrap();
+        let (file, _) = open_regular(&path, false).unwrap();
         fs::rename(&other, &path).unwrap();
         assert!(!is_same_file(&file, &path).unwrap());
         fs::remove_file(&path).unwrap();

@@ -357,3 +357,64 @@ fn a_megabyte_of_anything_is_quick() {
     let header = Header::parse(&file(2, &dict(&fields, "False", "()"))).unwrap();
     assert_eq!(header.dtype().fields().len(), 400_000);
 }
+
+#[test]
+fn the_usual_text_means_what_the_parser_of_python_says() {
+    let by_python = |text: &[u8]| {
+        let source = Source { bytes: text, start: 10, version_3: false };
+        let [descr, order, shape] = values(&source).ok()?;
+        let dtype = descr::from_node(&descr, &source).ok()?;
+        let order = match order.value {
+            Value::Bool(true) => Order::Fortran,
+            Value::Bool(false) => Order::C,
+            _ => return None,
+        };
+        let shape = lengths(&shape, &source, dtype.item_size()).ok()?;
+        Some((dtype, order, shape))
+    };
+    let shapes = [
+        "()",
+        "(3,)",
+        "(0,)",
+        "(3, 4)",
+        "(3, 0, 5, 7, 11)",
+        "(18446744073709551615,)",
+        "(3)",
+        "(3,4)",
+        "(3, 4,)",
+        "(3, )",
+        "(03,)",
+        "(+3,)",
+        "(3L,)",
+        "(,)",
+        "(3,, 4)",
+        "( 3,)",
+        "[3]",
+        "(-1,)",
+    ];
+    let (mut usual_ones, mut all) = (0, 0);
+    for descr in
+        ["'<f4'", "'>i8'", "'|b1'", "'|S3'", "'2i4'", "'i,f'", "'<f'", "'<f16'", "'|O'", "'...'"]
+    {
+        for order in ["True", "False", "0", "false"] {
+            for shape in shapes {
+                for end in [" \n", "\n", "", "      \n", "x\n", " \n ", "\t\n"] {
+                    let text = format!(
+                        "{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}{end}"
+                    );
+                    all += 1;
+                    if let Some(found) = usual(text.as_bytes()) {
+                        usual_ones += 1;
+                        assert_eq!(Some(found), by_python(text.as_bytes()), "{text:?}");
+                    }
+                }
+            }
+        }
+    }
+    // What NumPy writes is taken; most of the others are not.
+    assert!(usual_ones > 100 && usual_ones < all / 2, "{usual_ones} of {all}");
+    for bytes in [[3, 4].as_slice(), &[], &[7], &[0, 5, 1_000_000]] {
+        let header = Header::new(DType::float(8), bytes, Order::Fortran).unwrap();
+        assert!(usual(header.to_bytes().get(10..).unwrap()).is_some());
+    }
+}
