@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::HashSet;
+use std::str::FromStr;
 
 use super::code::{Problem, TOO_LARGE, UNKNOWN, order, ordered, simple};
 use super::dtype::{DType, Field, MAX_ITEM_SIZE, invalid};
@@ -21,8 +22,16 @@ const BAD_SHAPE: &str = "the shape of a sub-array is a whole number, or a tuple 
 const BAD_FIELD: &str = "a field is (name, type) or (name, type, shape)";
 const BAD_NAME: &str = "a field's name is a string, or the pair (title, name)";
 
+impl FromStr for DType {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<DType> {
+        parse(text)
+    }
+}
+
 /// Reads a description: bare, or as Python writes it.
-pub(super) fn parse(text: &str) -> Result<DType> {
+fn parse(text: &str) -> Result<DType> {
     let python = text.starts_with('[')
         || text.trim_start_matches('(').starts_with('[')
         || text.contains(['\'', '"']);

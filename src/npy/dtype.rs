@@ -2,9 +2,7 @@
 //! `descr.rs`.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use super::descr;
 use super::kind::{ByteOrder, Kind, TimeUnit};
 use crate::error::{Error, Result};
 
@@ -372,14 +370,6 @@ impl DType {
 }
 
 /// Reads what `Display` writes, and every other spelling that a header may hold.
-impl FromStr for DType {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<DType> {
-        descr::parse(text)
-    }
-}
-
 /// `descr` describes no type.
 #[cold]
 pub(super) fn invalid(descr: String, problem: &'static str) -> Error {
