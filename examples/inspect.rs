@@ -7,20 +7,25 @@
 //! Only the header and the array's edges are read, so a file of a terabyte takes no longer than a
 //! small one. The exit code is 1 if a file was broken, and 2 if none was named.
 
-use std::error::Error;
 use std::fmt::{Debug, Write as _};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use mmap_array::{Bool, ByteOrder, DType, Element, Header, Kind, NpyFile, Order, Result};
+use mmap_array::{Bool, ByteOrder, DType, Element, Error, Header, Kind, NpyFile, Order, Result};
+
+const USAGE: &str = "usage: inspect FILE...";
 
 fn main() -> ExitCode {
     let paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     if paths.is_empty() {
-        eprintln!("usage: inspect FILE...");
+        eprintln!("{USAGE}");
         return ExitCode::from(2);
+    }
+    if ["-h", "--help"].map(Path::new).contains(&&*paths[0]) {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
     }
     let mut any_broken = false;
     for (count, path) in paths.iter().enumerate() {
@@ -66,7 +71,7 @@ impl Report {
     }
 }
 
-fn inspect(path: &Path, report: &mut Report) -> Result<(), Box<dyn Error>> {
+fn inspect(path: &Path, report: &mut Report) -> Result<(), Box<dyn std::error::Error>> {
     let header = Header::read(path)?;
     let (dtype, len) = (header.dtype(), header.len());
     let (major, minor) = header.version();
@@ -245,32 +250,23 @@ fn rust_type(dtype: &DType) -> Option<RustType> {
 
 /// Can slices of elements be borrowed from a mapping of the file?
 fn mappable(header: &Header, rust_type: Option<&RustType>, missing: u64) -> String {
-    let dtype = header.dtype();
-    let mut problems = Vec::new();
-    if missing > 0 {
-        problems.push("cut short".to_owned());
-    }
-    if rust_type.is_none() {
-        problems.push(format!("no Rust type in this crate for {}", dtype.name()));
-    }
-    match dtype.byte_order() {
-        ByteOrder::Mixed => problems.push("mixed byte order".to_owned()),
-        _ if dtype.is_foreign() => problems.push("foreign byte order".to_owned()),
-        _ => {}
-    }
-    if !is_aligned(header) {
-        problems.push("misaligned".to_owned());
-    }
-    match rust_type {
-        Some(RustType { name, .. }) if problems.is_empty() => format!("yes, as {name}"),
-        Some(RustType { name, .. }) if missing == 0 => {
-            format!("no: {}; `NpyFile::<{name}>` reads it all the same", problems.join(", "))
+    let Some(RustType { name, .. }) = rust_type else {
+        return format!("no: no Rust type in this crate for {}", header.dtype().name());
+    };
+    match header.check_mappable() {
+        _ if missing > 0 => "no: cut short".to_owned(),
+        Ok(()) => format!("yes, as {name}"),
+        Err(Error::ForeignByteOrder { .. }) => {
+            format!("no: foreign byte order; `NpyFile::<{name}>` reads it all the same")
         }
-        _ => format!("no: {}", problems.join(", ")),
+        Err(Error::Misaligned { .. }) => {
+            format!("no: misaligned; `NpyFile::<{name}>` reads it all the same")
+        }
+        Err(error) => format!("no: {error}"),
     }
 }
 
-/// The array in NumPy's look, all of it or its edges; no more than these are read.
+/// The array laid out as NumPy's, all of it or its edges; no more than these are read.
 fn peek<T: Element + Debug>(path: &Path) -> Result<String> {
     NpyFile::<T>::open(path)?.preview()
 }

@@ -32,6 +32,11 @@ use crate::npy::DType;
 /// }
 /// assert_eq!(DType::of::<Kelvin>().to_string(), if cfg!(target_endian = "little") { "<f4" } else { ">f4" });
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no element type of an array",
+    note = "elements are i8 to i64, u8 to u64, f32 and f64; take `Bool` for NumPy's bool, `Bytes<N>` \
+            for S, `Void<N>` for V"
+)]
 pub trait Element: Pod {
     /// The element type that files of this type are created with: in native byte order.
     fn dtype() -> DType;
@@ -83,11 +88,26 @@ impl_element_for_numbers!(f32: float, f64: float);
 ///
 /// NumPy opens files whose booleans are other bytes than 0 and 1, and a Rust `bool` of such a byte
 /// is undefined behaviour: hence a type of its own. It compares as NumPy does, by truth.
+///
+/// # Example
+///
+/// ```
+/// use mmap_array::Bool;
+///
+/// let land = [true, false].map(Bool::new);
+/// assert!(land[0].get() && !bool::from(land[1]));
+/// ```
 #[derive(Clone, Copy, Default, Pod, Zeroable)]
 #[repr(transparent)]
 pub struct Bool(u8);
 
 impl Bool {
+    /// The byte 1 for true, 0 for false.
+    #[must_use]
+    pub const fn new(truth: bool) -> Bool {
+        Bool(truth as u8)
+    }
+
     /// The truth of the byte.
     #[must_use]
     pub const fn get(self) -> bool {
@@ -97,7 +117,7 @@ impl Bool {
 
 impl From<bool> for Bool {
     fn from(truth: bool) -> Bool {
-        Bool(u8::from(truth))
+        Bool::new(truth)
     }
 }
 
@@ -181,6 +201,14 @@ impl<const N: usize> Element for Bytes<N> {
 }
 
 /// `N` bytes without a meaning of their own: NumPy's `|V5` is `Void<5>`.
+///
+/// # Example
+///
+/// ```
+/// use mmap_array::Void;
+///
+/// assert_eq!(format!("{:?}", Void([1, 255])), r"\x01\xff");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Pod, Zeroable)]
 #[repr(transparent)]
 pub struct Void<const N: usize>(pub [u8; N]);

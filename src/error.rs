@@ -31,7 +31,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused an operation.
-    #[error("cannot {action} {}: {error}", name(path))]
+    #[error("cannot {action} {path:?}: {error}")]
     Io {
         /// The file.
         path: PathBuf,
@@ -41,32 +41,28 @@ pub enum Error {
         error: io::Error,
     },
     /// A file was to be created where one exists.
-    #[error(
-        "{} already exists: choose another name, or ask for it with `overwrite(true)`",
-        name(path)
-    )]
+    #[error("{path:?} already exists: choose another name, or ask for it with `overwrite(true)`")]
     AlreadyExists {
         /// The file that is in the way.
         path: PathBuf,
     },
     /// Somebody, in this process or another, holds a lock on the file.
     #[error(
-        "{} is already open elsewhere, in this process or another: close it there, or let several \
-         writers in with `lock(Lock::Cooperative)`",
-        name(path)
+        "{path:?} is already open elsewhere, in this process or another: close it there, or open \
+         each of its writers with `lock(Lock::Cooperative)`"
     )]
     AlreadyOpen {
         /// The locked file.
         path: PathBuf,
     },
     /// The name kept changing its file while it was being opened.
-    #[error("{} was replaced again and again while it was being opened: try later", name(path))]
+    #[error("{path:?} was replaced again and again while it was being opened: try later")]
     Replaced {
         /// The name.
         path: PathBuf,
     },
     /// The path names something that is no regular file.
-    #[error("{} is {found}, not a regular file", name(path))]
+    #[error("{path:?} is {found}, not a regular file")]
     NotRegular {
         /// The path.
         path: PathBuf,
@@ -75,9 +71,8 @@ pub enum Error {
     },
     /// The file holds fewer bytes than its header promises.
     #[error(
-        "{} is cut short: it has {found} bytes, its header needs {expected}; copy it again from \
-         its source (it was left as it is)",
-        name(path)
+        "{path:?} is cut short: it has {found} bytes, its header needs {expected}; copy it again from \
+         its source (it was left as it is)"
     )]
     Truncated {
         /// The file.
@@ -89,9 +84,8 @@ pub enum Error {
     },
     /// Somebody shortened the file after it was opened.
     #[error(
-        "{} became shorter while it was open: it has {found} bytes of {expected}; somebody \
-         truncated it, and what was cut off is lost",
-        name(path)
+        "{path:?} became shorter while it was open: it has {found} bytes of {expected}; somebody \
+         truncated it, and what was cut off is lost"
     )]
     Shrunk {
         /// The file.
@@ -103,9 +97,8 @@ pub enum Error {
     },
     /// A flush failed, now or earlier: what was written since the last good flush may be lost.
     #[error(
-        "{} was not written to stable storage: {}; this handle stays failed, so reopen the file \
+        "{path:?} was not written to stable storage: {}; this handle stays failed, so reopen the file \
          and write again what came after the last good flush",
-        name(path),
         os_error(*kind, *os_code)
     )]
     SyncFailed {
@@ -117,10 +110,7 @@ pub enum Error {
         os_code: Option<i32>,
     },
     /// No space is left for the file.
-    #[error(
-        "no space for {}: {needed} bytes are needed; free some, or take another disk",
-        name(path)
-    )]
+    #[error("no space for {path:?}: {needed} bytes are needed; free some, or take another disk")]
     StorageFull {
         /// The file.
         path: PathBuf,
@@ -129,9 +119,8 @@ pub enum Error {
     },
     /// The file system, or a limit of this process, does not allow a file of this size.
     #[error(
-        "{} would be too large: {needed} bytes are more than the file system or this process's \
-         limit (`ulimit -f`) allows",
-        name(path)
+        "{path:?} would be too large: {needed} bytes are more than the file system or this process's \
+         limit (`ulimit -f`) allows"
     )]
     FileTooLarge {
         /// The file.
@@ -141,9 +130,8 @@ pub enum Error {
     },
     /// The file system cannot reserve space ahead of the writes.
     #[error(
-        "the file system of {} cannot reserve space ({error}): ask for \
-         `allocation(Allocation::Sparse)` and expect a full disk to show at a write",
-        name(path)
+        "the file system of {path:?} cannot reserve space ({error}): ask for \
+         `allocation(Allocation::Sparse)` and expect a full disk to show at a write"
     )]
     CannotReserve {
         /// The file.
@@ -248,9 +236,8 @@ pub enum Error {
 
     /// The file holds another element type than the one asked for.
     #[error(
-        "{} holds {found}, not {expected}: open it as its own type, or convert it in Python with \
-         `a.astype(...)`",
-        name(path)
+        "{path:?} holds {found}, not {expected}: open it as the type that it holds, where this crate \
+         has it, or convert it in Python with `a.astype(...)`"
     )]
     DTypeMismatch {
         /// The file.
@@ -262,8 +249,8 @@ pub enum Error {
     },
     /// The elements are in the byte order of another machine, so they cannot be borrowed.
     #[error(
-        "{} holds {found}, in the byte order of another machine: it cannot be mapped; read it \
-         with `NpyFile`, which converts, or save it again in native byte order",
+        "{} holds {found}, in the byte order of another machine: it cannot be mapped, but `NpyFile` \
+         reads it and converts",
         name(path)
     )]
     ForeignByteOrder {
@@ -274,8 +261,8 @@ pub enum Error {
     },
     /// The elements start at an offset that their type does not allow, so they cannot be borrowed.
     #[error(
-        "the data of {} starts at byte {data_start}, which is no multiple of {align}: it cannot \
-         be mapped; read it with `NpyFile`, which copies, or save it again",
+        "the data of {} starts at byte {data_start}, which is no multiple of {align}: it cannot be \
+         mapped, but `NpyFile` reads it",
         name(path)
     )]
     Misaligned {
@@ -333,8 +320,8 @@ pub enum Error {
     },
     /// A shape whose size does not fit the machine's integers.
     #[error(
-        "{} has shape {shape:?} with elements of {item_size} bytes: that is more than can be \
-         counted, lengths of 0 aside",
+        "{} has shape {shape:?} with elements of {item_size} bytes: more than can be \
+         counted (a length of 0 counts as 1)",
         name(path)
     )]
     ShapeOverflow {
@@ -346,7 +333,7 @@ pub enum Error {
         item_size: usize,
     },
     /// Two arrays that must have one shape have two.
-    #[error("shape {found:?} was given where {expected:?} is needed")]
+    #[error("shape {expected:?} is needed, but {found:?} was given")]
     ShapeMismatch {
         /// The shape that is needed.
         expected: Vec<usize>,
@@ -354,7 +341,7 @@ pub enum Error {
         found: Vec<usize>,
     },
     /// A buffer of the wrong length.
-    #[error("a buffer of {found} elements was given where {expected} are needed")]
+    #[error("{expected} elements are needed, but {found} were given")]
     LenMismatch {
         /// Elements that are needed.
         expected: usize,
@@ -429,6 +416,8 @@ impl Error {
             | Error::HeaderKey { path, .. }
             | Error::InvalidDType { path, .. }
             | Error::ObjectDType { path, .. }
+            | Error::ForeignByteOrder { path, .. }
+            | Error::Misaligned { path, .. }
             | Error::TooManyAxes { path, .. }
             | Error::ShapeOverflow { path, .. } => *path = file.to_path_buf(),
             _ => {}

@@ -24,12 +24,17 @@ use crate::window::{Tiles, Window};
 /// Bytes of a file in the other byte order that are read before they are swapped.
 const SWAPPED_AT_ONCE: usize = 256 << 10;
 
-/// An array in an `.npy` file, read and written by position: the safe door.
+/// An array in an `.npy` file, read and written by position.
 ///
-/// Windows are copied between the file and memory with positional reads and writes; nothing is
-/// mapped. So a file that is cut short, a full disk or a bad sector is an `Err`, never a signal,
+/// Parts of the array are copied between the file and memory with positional reads and writes;
+/// nothing is mapped. So a file that is cut short, a full disk or a bad sector is an `Err`, never a signal,
 /// and files in the other byte order, with unaligned data or in Fortran order work like any
 /// other. Memory stays bounded by the windows that are asked for.
+///
+/// A *window* is a box: one range for each axis. A *slice*, written with [`s!`](crate::s), is
+/// whatever indices, ranges and steps can name: axes dropped, left whole, reversed or inserted.
+/// Windows come from ranges, from [`row_blocks`](Self::row_blocks) and [`tiles`](Self::tiles);
+/// for everything else take a slice.
 ///
 /// All methods take `&self`: threads may share one handle, and those that write see to it that
 /// their windows do not overlap. A window is not read or written in one instant; what overlaps a
@@ -217,7 +222,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         self.read_selection(start, part)
     }
 
-    /// The array as text, in NumPy's look: all of a small one, the edges of a large one.
+    /// The array as text, laid out as NumPy's: all of a small one, the edges of a large one.
     ///
     /// # Errors
     ///
@@ -465,7 +470,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
 
 impl<T: Element> NpyFile<T, ReadWrite> {
     /// Writes a window from `elements`, which are in row-major order whatever the file's order
-    /// is. Other processes and handles see it at once; [`flush`](Self::flush) makes it durable.
+    /// is ([`Array::as_slice`] gives those of an array). Other processes and handles see it at once; [`flush`](Self::flush) makes it durable.
     ///
     /// # Errors
     ///

@@ -32,6 +32,82 @@
 //! | hold what was read, look at it another way | [`Array`], [`View`] |
 //! | read NumPy's booleans, byte strings and voids | [`Bool`], [`Bytes`], [`Void`] |
 //!
+//! # Recipes
+//!
+//! Bring a big-endian or Fortran-ordered file into native byte order and C order, in bounded
+//! memory:
+//!
+//! ```
+//! use mmap_array::{NpyFile, OpenOptions, Publish, Result};
+//!
+//! fn to_native(from: &str, to: &str) -> Result<()> {
+//!     let source = NpyFile::<f64>::open(from)?;
+//!     let options = OpenOptions::new().publish(Publish::OnClose);
+//!     let target = options.create_file::<f64>(to, source.shape())?;
+//!     for window in target.row_blocks(64)? {
+//!         target.write_window(&window, source.read_window(&window)?.as_slice())?;
+//!     }
+//!     target.close()
+//! }
+//! # let folder = tempfile::tempdir()?;
+//! # let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+//! # let array = mmap_array::Array::from_vec([2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])?;
+//! # mmap_array::save(path("a.npy"), array.view().transpose())?;
+//! # to_native(&path("a.npy"), &path("b.npy"))?;
+//! # assert_eq!(mmap_array::load::<f64>(path("b.npy"))?.as_slice(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The mean of each column of a table of any length, with one buffer:
+//!
+//! ```
+//! use mmap_array::{NpyFile, Result};
+//!
+//! fn column_means(file: &NpyFile<f32>) -> Result<Vec<f64>> {
+//!     let [rows, columns] = [file.shape()[0], file.shape()[1]];
+//!     let mut sums = vec![0.0; columns];
+//!     let mut buffer = vec![0.0; 4096 * columns];
+//!     for window in file.row_blocks(4096)? {
+//!         let block = &mut buffer[..window.len()];
+//!         file.read_window_into(window, block)?;
+//!         for row in block.chunks_exact(columns) {
+//!             sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+//!         }
+//!     }
+//!     Ok(sums.iter().map(|sum| sum / rows as f64).collect())
+//! }
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("a.npy");
+//! # mmap_array::save(&path, &mmap_array::Array::from_vec([2, 2], vec![1.0, 2.0, 3.0, 4.0])?)?;
+//! # assert_eq!(column_means(&NpyFile::open(&path)?)?, [2.0, 3.0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Four threads fill one file, each its own rows:
+//!
+//! ```
+//! use mmap_array::{NpyFile, Result};
+//!
+//! fn fill(file: &NpyFile<u32, mmap_array::ReadWrite>) -> Result<()> {
+//!     let blocks: Vec<_> = file.row_blocks(file.shape()[0].div_ceil(4))?.collect();
+//!     std::thread::scope(|scope| {
+//!         let threads: Vec<_> = blocks
+//!             .iter()
+//!             .map(|block| {
+//!                 let value = block.start()[0] as u32;
+//!                 scope.spawn(move || file.write_window(block, &vec![value; block.len()]))
+//!             })
+//!             .collect();
+//!         threads.into_iter().try_for_each(|thread| thread.join().expect("no panic"))
+//!     })
+//! }
+//! # let folder = tempfile::tempdir()?;
+//! # let file = NpyFile::<u32>::create(folder.path().join("a.npy"), [8, 2])?;
+//! # fill(&file)?;
+//! # assert_eq!(file.read()?.as_slice()[2..6], [0, 0, 2, 2]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What is promised
 //!
 //! 1. No safe call causes undefined behaviour, and there is no unsafe one. No file makes opening
@@ -53,10 +129,11 @@
 //! 1. Elements come and go in row-major order of the window, whatever the file's order.
 //! 2. A negative step in [`s!`] runs through the same range backwards, as in ndarray, not from
 //!    its start, as in NumPy. A range outside its axis is an error, where NumPy cuts it.
-//! 3. A zero length along one axis excuses no overflow in the others, as in NumPy.
-//! 4. Bytes behind the data are accepted and left alone.
-//! 5. A header may have up to 1 MiB here; NumPy itself stops at 10,000 characters.
-//! 6. Locks order handles of this crate, and other programs that use `flock`; nothing keeps
+//! 3. Nothing is broadcast: what is written has the shape of where it goes.
+//! 4. A zero length along one axis excuses no overflow in the others, as in NumPy.
+//! 5. Bytes behind the data are accepted and left alone.
+//! 6. A header may have up to 1 MiB here; NumPy itself stops at 10,000 characters.
+//! 7. Locks order handles of this crate, and other programs that use `flock`; nothing keeps
 //!    another program from writing to the file.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

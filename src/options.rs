@@ -42,7 +42,7 @@ use crate::view::{Array, View};
 pub struct OpenOptions {
     lock: Option<Lock>,
     allocation: Allocation,
-    order: Order,
+    order: Option<Order>,
     overwrite: bool,
     publish: Publish,
     max_header_len: usize,
@@ -61,7 +61,7 @@ impl OpenOptions {
         OpenOptions {
             lock: None,
             allocation: Allocation::Reserved,
-            order: Order::C,
+            order: None,
             overwrite: false,
             publish: Publish::AtOnce,
             max_header_len: Header::DEFAULT_MAX_LEN,
@@ -84,9 +84,10 @@ impl OpenOptions {
         self
     }
 
-    /// The storage order of a new file; C by default.
+    /// The storage order of a new file. By default it is C, and for [`save`](Self::save) that of
+    /// the view.
     pub const fn order(mut self, order: Order) -> Self {
-        self.order = order;
+        self.order = Some(order);
         self
     }
 
@@ -170,7 +171,7 @@ impl OpenOptions {
             return Err(Error::InvalidOption { option, found: self.align_data, expected });
         }
         check_dtype::<T>(&T::dtype(), path)?;
-        let header = Header::new(T::dtype(), shape, self.order);
+        let header = Header::new(T::dtype(), shape, self.order.unwrap_or_default());
         let bytes =
             header.map_err(|error| error.with_path(path))?.to_bytes_aligned(self.align_data);
         let header = Header::parse(&bytes)?;
@@ -205,9 +206,10 @@ impl OpenOptions {
         let view = view.into();
         // As `np.save`: Fortran order only for what is contiguous that way alone.
         let fortran = view.as_slice().is_none() && view.layout().is_contiguous(Order::Fortran);
+        let found = if fortran { Order::Fortran } else { Order::C };
         let file = self
             .clone()
-            .order(if fortran { Order::Fortran } else { Order::C })
+            .order(self.order.unwrap_or(found))
             .publish(Publish::OnClose)
             // All of it is written before anybody sees it, so nothing need be reserved.
             .allocation(Allocation::Sparse)
@@ -376,6 +378,9 @@ pub fn load<T: Element>(path: impl AsRef<Path>) -> Result<Array<T>> {
 }
 
 /// Writes a whole array to a new file, byte for byte as `np.save` does.
+///
+/// The file is in C order, but in Fortran order where only that is how the elements lie: the
+/// transposed view of an [`Array`] is saved without moving an element.
 ///
 /// The file appears when everything is on stable storage, and not at all after an error. An
 /// existing file is refused; [`OpenOptions::save`] with [`OpenOptions::overwrite`] replaces it.

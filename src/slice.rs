@@ -138,29 +138,36 @@ impl_from_integers!(i32, isize, usize);
 /// ```
 #[macro_export]
 macro_rules! s {
-    (@items [$($done:tt)*]) => {{
+    ($($items:tt)*) => { $crate::__slice!([] $($items)*) };
+}
+
+/// Turns the items of `s![]` into [`SliceItem`]s, one by one: those that are done stand in front,
+/// in brackets.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __slice {
+    ([$($done:tt)*]) => {{
         // `1..-1` is not empty here.
         #[allow(clippy::reversed_empty_ranges)]
         let items = $crate::slice_items([$($done)*]);
         items
     }};
-    (@items [$($done:tt)*] ...) => { $crate::s!(@items [$($done)* $crate::SliceItem::Ellipsis,]) };
-    (@items [$($done:tt)*] ..., $($rest:tt)*) => {
-        $crate::s!(@items [$($done)* $crate::SliceItem::Ellipsis,] $($rest)*)
+    ([$($done:tt)*] ...) => { $crate::__slice!([$($done)* $crate::SliceItem::Ellipsis,]) };
+    ([$($done:tt)*] ..., $($rest:tt)*) => {
+        $crate::__slice!([$($done)* $crate::SliceItem::Ellipsis,] $($rest)*)
     };
-    (@items [$($done:tt)*] $range:expr; $step:expr) => {
-        $crate::s!(@items [$($done)* $crate::SliceItem::from($range).step_by($step),])
+    ([$($done:tt)*] $range:expr; $step:expr) => {
+        $crate::__slice!([$($done)* $crate::SliceItem::from($range).step_by($step),])
     };
-    (@items [$($done:tt)*] $range:expr; $step:expr, $($rest:tt)*) => {
-        $crate::s!(@items [$($done)* $crate::SliceItem::from($range).step_by($step),] $($rest)*)
+    ([$($done:tt)*] $range:expr; $step:expr, $($rest:tt)*) => {
+        $crate::__slice!([$($done)* $crate::SliceItem::from($range).step_by($step),] $($rest)*)
     };
-    (@items [$($done:tt)*] $item:expr) => {
-        $crate::s!(@items [$($done)* $crate::SliceItem::from($item),])
+    ([$($done:tt)*] $item:expr) => {
+        $crate::__slice!([$($done)* $crate::SliceItem::from($item),])
     };
-    (@items [$($done:tt)*] $item:expr, $($rest:tt)*) => {
-        $crate::s!(@items [$($done)* $crate::SliceItem::from($item),] $($rest)*)
+    ([$($done:tt)*] $item:expr, $($rest:tt)*) => {
+        $crate::__slice!([$($done)* $crate::SliceItem::from($item),] $($rest)*)
     };
-    ($($items:tt)*) => { $crate::s!(@items [] $($items)*) };
 }
 
 /// Gives `s![]`, without items, its type.

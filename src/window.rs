@@ -161,7 +161,8 @@ fn out_of_bounds(axis: usize, index: usize, len: usize) -> Error {
 /// An iterator of [`Window`]s that cover an array, each element once.
 ///
 /// All tiles have the same shape, but those at the far edges are cut where the array ends. They
-/// come in the order of the file. Made by `row_blocks` and `tiles` of the array types.
+/// come in the order of the file. Made by `row_blocks` and `tiles` of
+/// [`NpyFile`](crate::NpyFile).
 ///
 /// # Example
 ///
@@ -200,7 +201,7 @@ impl Tiles {
             return Err(Error::RankMismatch { expected: layout.ndim(), found: tile.len() });
         }
         if let Some(axis) = tile.iter().position(|&len| len == 0) {
-            let problem = "a tile needs at least one element along each axis";
+            let problem = "a block or tile needs at least one element along each axis";
             return Err(Error::InvalidAxis { axis, problem });
         }
         // No more tiles than elements, so the product cannot overflow.

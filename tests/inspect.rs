@@ -98,7 +98,7 @@ fn what_keeps_a_file_from_being_mapped_is_said() {
         &[
             "byte   4: float64 >f8  value",
             "byte order  mixed",
-            "mappable    no: no Rust type in this crate for void120, mixed byte order",
+            "mappable    no: no Rust type in this crate for void120",
             "peek        no peek for this dtype",
         ],
     );

@@ -1,4 +1,4 @@
-//! 240 years of air temperature over North America, from an `.npy` file to a map.
+//! 240 years of modelled air temperature over North America, from an `.npy` file to a map.
 //!
 //! ```text
 //! cargo run --release --example weather [-- FOLDER]
@@ -101,7 +101,7 @@ fn open(path: &Path) -> Result<NpyFile<f32>> {
         return Err(format!("{path} has shape {shape:?}, where {SHAPE:?} was expected").into());
     }
     let [years, rows, columns] = SHAPE;
-    println!("Air temperature over North America, yearly means in K (Met Office, scenario A1B)");
+    println!("Modelled air temperature over North America, yearly means in K (Met Office, A1B)");
     println!("  file       {}", path.display());
     println!("  shape      {:?} = [year, latitude, longitude]", air.shape());
     println!("  years      {} to {}", year(0), year(years - 1));
@@ -160,8 +160,8 @@ fn show_decades(annual: &[f64]) {
         println!("{}", line.trim_end());
     }
     let (coldest, warmest) = extremes(annual);
-    println!("  The warmest year was {} with {:.2} K,", year(warmest), annual[warmest]);
-    println!("  the coldest was {} with {:.2} K.", year(coldest), annual[coldest]);
+    println!("  The warmest year is {} with {:.2} K,", year(warmest), annual[warmest]);
+    println!("  the coldest is {} with {:.2} K.", year(coldest), annual[coldest]);
 }
 
 /// One number from every year: small reads, far apart in the file.

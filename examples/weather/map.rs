@@ -96,7 +96,7 @@ fn draw_text(root: &Area<'_>) -> Result<()> {
     let bottom = (HEAD + map_size().1 + FOOT) as i32;
     let title = format!("Trend of air temperature, {} to {}", year(0), year(SHAPE[0] - 1));
     root.draw_text(&title, &font(40, INK), (left, 24))?;
-    let units = "K per century, least squares over yearly means at 1.5 m, scenario A1B";
+    let units = "K per century, least squares over yearly means at 1.5 m; model, scenario A1B";
     root.draw_text(units, &font(23, FAINT), (left, 72))?;
     let origin = "Data: Met Office, UK Open Government Licence, British Crown copyright 2018";
     root.draw_text(origin, &font(18, FAINT), (left, bottom - 32))?;

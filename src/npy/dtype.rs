@@ -26,7 +26,7 @@ pub(super) const MAX_ITEM_SIZE: usize = i32::MAX as usize;
 /// assert_eq!(wind.fields()[1].offset(), 4);
 /// # Ok::<(), mmap_array::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DType {
     kind: Kind,
     order: ByteOrder,

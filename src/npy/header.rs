@@ -280,6 +280,27 @@ impl Header {
     pub fn byte_len(&self) -> u64 {
         self.byte_len
     }
+
+    /// Could the elements be borrowed as they lie in a mapping of the file, as `np.memmap` does?
+    /// [`NpyFile`](crate::NpyFile) copies, and needs none of this.
+    ///
+    /// # Errors
+    ///
+    /// [`ForeignByteOrder`](Error::ForeignByteOrder) where they are in the byte order of another
+    /// machine, [`Misaligned`](Error::Misaligned) where the data starts at an offset that the
+    /// element type does not allow.
+    pub fn check_mappable(&self) -> Result<()> {
+        let path = PathBuf::new();
+        if !self.dtype.is_native() {
+            let found = format!("{} ({})", self.dtype.name(), self.dtype.repr());
+            return Err(Error::ForeignByteOrder { path, found });
+        }
+        let (data_start, align) = (self.data_start, self.dtype.alignment());
+        if !data_start.is_multiple_of(align as u64) {
+            return Err(Error::Misaligned { path, data_start, align });
+        }
+        Ok(())
+    }
 }
 
 /// In one line: `float32 ('<f4'), shape (240, 37), C order, data at byte 128, version 1.0`.

@@ -137,6 +137,13 @@ impl fmt::Display for UnitSuffix<'_> {
     }
 }
 
+/// As `Display`, in a name: `DType(<f4)`.
+impl fmt::Debug for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DType({self})")
+    }
+}
+
 /// NumPy's description: `<f4`, or the list of fields.
 impl fmt::Display for DType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

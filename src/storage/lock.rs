@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 /// that was closed in that instant may still be locked for a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Lock {
-    /// One writer and nobody else, or any number of mapped readers.
+    /// One writer and nobody else who asks for a lock.
     #[default]
     Exclusive,
     /// Several writers, which see to it themselves that their windows do not overlap. They keep

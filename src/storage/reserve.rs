@@ -7,7 +7,7 @@ use super::io::is_unsupported;
 use super::open::file_len;
 use crate::error::{Error, Result};
 
-/// Whether a file that is created or grows gets its space at once.
+/// Whether a new file gets its space at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Allocation {
     /// All of it now: after that, no write fails for lack of space. Where the file system cannot
@@ -16,8 +16,7 @@ pub enum Allocation {
     #[default]
     Reserved,
     /// None before it is written: an array may be far larger than the disk. Once the disk is
-    /// full, a write through [`NpyFile`](crate::NpyFile) fails with [`Error::StorageFull`], and a
-    /// store through a mapping ends the process with a signal.
+    /// full, a write through [`NpyFile`](crate::NpyFile) fails with [`Error::StorageFull`].
     Sparse,
 }
 

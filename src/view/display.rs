@@ -1,4 +1,4 @@
-//! `Debug` and `Display` of views and arrays, in NumPy's look: nested brackets, columns aligned,
+//! `Debug` and `Display` of views and arrays, laid out as NumPy's: nested brackets, columns aligned,
 //! and the middle of a large array left out, so that only its edges are touched.
 
 use std::convert::Infallible;
@@ -15,15 +15,16 @@ const SHOW_MOST: usize = 6 * 6 * 6;
 /// Lines are broken before this column.
 const LINE: usize = 75;
 
-/// Shows the array as NumPy's `str` does. Large arrays are cut to their edges; `{:#}` shows
-/// everything. A precision, as in `{:.2}`, applies to each element.
+/// Lays the array out as NumPy's `str` does, with elements as Rust prints them. Large arrays are
+/// cut to their edges; `{:#}` shows everything. A precision, as in `{:.2}`, applies to each
+/// element.
 impl<T: fmt::Debug> fmt::Display for View<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_view(f, self, " ", 0)
     }
 }
 
-/// Shows shape and elements as NumPy's `repr` does, cut as for `Display`.
+/// Shows the elements, separated by commas and cut as for `Display`, and the shape.
 impl<T: fmt::Debug> fmt::Debug for View<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("View(")?;

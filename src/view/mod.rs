@@ -299,8 +299,7 @@ struct CopyAxis {
 }
 
 impl CopyAxis {
-    /// Takes the next inner axis in, where both together are one axis on both sides; leaves the
-    /// result in `inner`'s place taken by `self`.
+    /// Takes the next inner axis in, where both together are one axis on both sides.
     fn merge(&mut self, inner: &CopyAxis) -> bool {
         let len = inner.len as isize;
         let one = self.from == inner.from * len && self.to == inner.to * len;

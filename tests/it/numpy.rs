@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use mmap_array::{
-    Bool, ByteOrder, Element, Error, Header, NpyFile, OpenOptions, Order, SliceItem, View, load, s,
-    save,
+    Array, Bool, ByteOrder, Element, Error, Header, NpyFile, OpenOptions, Order, SliceItem, View,
+    load, s, save,
 };
 
 use crate::common::{folder, for_each_index, number};
@@ -261,4 +261,23 @@ fn the_shape_of_the_matrix_is_the_scripts() {
     let script = fs::read_to_string(data().join("make_data.py")).unwrap();
     let line = format!("SHAPE = {SHAPE:?}").replace('[', "(").replace(']', ")");
     assert!(script.contains(&line));
+}
+
+#[test]
+fn a_view_is_saved_in_the_order_it_lies_in_unless_another_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let array = Array::from_vec([2, 3], (0..6).collect::<Vec<i32>>()).unwrap();
+    let turned = array.view().transpose();
+    let path = |name: &str| folder.path().join(name);
+    let asked = |order| OpenOptions::new().order(order);
+    mmap_array::save(path("a.npy"), &array).unwrap();
+    mmap_array::save(path("b.npy"), &turned).unwrap();
+    asked(Order::Fortran).save(path("c.npy"), &array).unwrap();
+    asked(Order::C).save(path("d.npy"), &turned).unwrap();
+    let order = |name| Header::read(path(name)).unwrap().order();
+    let orders = ["a.npy", "b.npy", "c.npy", "d.npy"].map(order);
+    assert_eq!(orders, [Order::C, Order::Fortran, Order::Fortran, Order::C]);
+    for (name, view) in [("b.npy", &turned), ("c.npy", &array.view()), ("d.npy", &turned)] {
+        assert_eq!(mmap_array::load::<i32>(path(name)).unwrap().as_slice(), view.to_vec());
+    }
 }
