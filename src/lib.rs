@@ -78,7 +78,7 @@
 //! }
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("a.npy");
-//! # mmap_array::save(&path, &mmap_array::Array::from_vec([2, 2], vec![1.0, 2.0, 3.0, 4.0])?)?;
+//! # mmap_array::save(&path, &mmap_array::Array::from_vec([2, 2], vec![1.0_f32, 2.0, 3.0, 4.0])?)?;
 //! # assert_eq!(column_means(&NpyFile::open(&path)?)?, [2.0, 3.0]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
