@@ -80,7 +80,7 @@ impl NewFile {
             _ => Path::new("."),
         };
         let dir = Dir::open(parent).map_err(failed)?;
-        let (file, temporary) = create_in(&dir, name, unnamed).map_err(failed)?;
+        let (file, temporary) = create_in(&dir, name, unnamed, old.is_some()).map_err(failed)?;
         let mut new = NewName {
             path: target.to_path_buf(),
             absolute: PathBuf::new(),
@@ -204,12 +204,19 @@ impl Drop for NewName {
     }
 }
 
-fn create_in(dir: &Dir, name: &OsStr, unnamed: bool) -> io::Result<(File, Option<OsString>)> {
+/// `private` where a file is overwritten: who may open the new one is known when the old one's mode
+/// is copied.
+fn create_in(
+    dir: &Dir,
+    name: &OsStr,
+    unnamed: bool,
+    private: bool,
+) -> io::Result<(File, Option<OsString>)> {
     // Systems refuse unnamed files with many numbers; a true obstacle stops the second way too.
     if unnamed && let Ok(file) = dir.create_unnamed() {
         return Ok((file, None));
     }
-    let (file, temporary) = with_temporary_name(name, |name| dir.create_new(name))?;
+    let (file, temporary) = with_temporary_name(name, |name| dir.create_new(name, private))?;
     Ok((file, Some(temporary)))
 }
 

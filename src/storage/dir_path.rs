@@ -23,7 +23,7 @@ impl Dir {
     }
 
     /// A new file; a name that exists is an error.
-    pub(super) fn create_new(&self, name: &OsStr) -> io::Result<File> {
+    pub(super) fn create_new(&self, name: &OsStr, _private: bool) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create_new(true).open(self.0.join(name))
     }
 
@@ -66,11 +66,11 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();
         let [a, b, c] = ["a", "b", "c"].map(OsStr::new);
-        let file = dir.create_new(a).unwrap();
-        assert_eq!(dir.create_new(a).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        let file = dir.create_new(a, false).unwrap();
+        assert_eq!(dir.create_new(a, false).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         dir.link(a, b).unwrap();
         assert_eq!(dir.link(a, b).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        dir.create_new(c).unwrap();
+        dir.create_new(c, false).unwrap();
         dir.rename(c, b).unwrap();
         dir.remove(a).unwrap();
         dir.remove(b).unwrap();

@@ -39,9 +39,11 @@ impl Dir {
     }
 
     /// A new file; a name that exists, be it a dangling symbolic link, is an error.
-    pub(super) fn create_new(&self, name: &OsStr) -> io::Result<File> {
+    /// `private`: nobody else may open it.
+    pub(super) fn create_new(&self, name: &OsStr, private: bool) -> io::Result<File> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
-        Ok(retry_on_intr(|| openat(&self.0, name, flags, NEW_FILE))?.into())
+        let mode = if private { Mode::RUSR | Mode::WUSR } else { NEW_FILE };
+        Ok(retry_on_intr(|| openat(&self.0, name, flags, mode))?.into())
     }
 
     /// Names a file from `create_unnamed`; an existing name is an error.

@@ -65,7 +65,7 @@ fn link_and_remove(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
 /// Where there are no links either (FAT, object stores): an empty file takes the name and is then
 /// replaced. For an instant others may see it.
 fn claim_and_rename(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
-    drop(dir.create_new(to)?);
+    drop(dir.create_new(to, false)?);
     dir.rename(from, to).inspect_err(|_| {
         let _ = dir.remove(to);
     })
