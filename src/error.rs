@@ -404,11 +404,15 @@ impl Error {
         }
     }
 
-    /// The same error with the path filled in, for errors that arise before the path is known.
+    /// The same error with this path, for errors that arise where it is not known.
     #[must_use]
     pub(crate) fn with_path(mut self, file: &Path) -> Error {
         match &mut self {
-            Error::HeaderMagic { path, .. }
+            Error::Io { path, .. }
+            | Error::AlreadyOpen { path }
+            | Error::NotRegular { path, .. }
+            | Error::Replaced { path }
+            | Error::HeaderMagic { path, .. }
             | Error::HeaderVersion { path, .. }
             | Error::HeaderTooLong { path, .. }
             | Error::HeaderTruncated { path, .. }

@@ -145,6 +145,16 @@ impl Layout {
         Ok(Layout { shape: shape.into(), strides })
     }
 
+    /// The row-major layout of elements of type `T` in memory.
+    pub(crate) fn of_memory<T>(shape: &[usize]) -> Result<Layout> {
+        Layout::new(shape, Order::C).map_err(|error| match error {
+            Error::ShapeOverflow { path, shape, .. } => {
+                Error::ShapeOverflow { path, shape, item_size: size_of::<T>() }
+            }
+            other => other,
+        })
+    }
+
     /// A layout from parts that keep the conditions above; slicing makes them.
     pub(crate) fn from_parts(shape: Dims<usize>, strides: Dims<isize>) -> Layout {
         debug_assert_eq!(shape.len(), strides.len());

@@ -93,7 +93,7 @@ impl OpenOptions {
 
     /// Whether a new file may take the place of an existing one; it may not by default.
     ///
-    /// The old file is locked first, and never truncated: the new one replaces it by name when it
+    /// The old file is locked first, always alone (unless with [`Lock::Off`]), and never truncated: the new one replaces it by name when it
     /// is published, and who has the old one open keeps it. The new one has its permission bits,
     /// but not its owner or access lists; a symbolic link is replaced, not followed. A process
     /// that is killed in the instant of replacing may leave a file `.NAME.RANDOM.tmp` behind.
@@ -108,7 +108,8 @@ impl OpenOptions {
         self
     }
 
-    /// The longest header that is read, in bytes; 1 MiB by default.
+    /// The longest header that is read, in bytes; 1 MiB by default, and 64 MiB at most. Reading a
+    /// header may take some hundred times its length in memory.
     pub const fn max_header_len(mut self, bytes: usize) -> Self {
         self.max_header_len = bytes;
         self
@@ -170,8 +171,9 @@ impl OpenOptions {
             let (option, expected) = ("align_data", "a power of two from 64 to 4096");
             return Err(Error::InvalidOption { option, found: self.align_data, expected });
         }
-        check_dtype::<T>(&T::dtype(), path)?;
-        let header = Header::new(T::dtype(), shape, self.order.unwrap_or_default());
+        let dtype = T::dtype();
+        check_dtype::<T>(&dtype, path)?;
+        let header = Header::new(dtype, shape, self.order.unwrap_or_default());
         let bytes =
             header.map_err(|error| error.with_path(path))?.to_bytes_aligned(self.align_data);
         let header = Header::parse(&bytes)?;
@@ -193,7 +195,8 @@ impl OpenOptions {
         NpyFile::from_parts(file, path.to_path_buf(), header, state, Some(name))
     }
 
-    /// Writes a whole array to a new file; see [`save`].
+    /// Writes a whole array to a new file; see [`save`]. It is published when it is complete, and
+    /// no space is reserved ahead, whatever these options say.
     ///
     /// # Errors
     ///
@@ -263,7 +266,13 @@ fn end_of_data(header: &Header, path: &Path) -> Result<u64> {
 
 /// An element type as messages show it: `float32 ('<f4')`.
 fn describe(dtype: &DType) -> String {
-    format!("{} ({})", dtype.name(), dtype.repr())
+    const MAX: usize = 256;
+    let mut text = format!("{} ({})", dtype.name(), dtype.repr());
+    if let Some((end, _)) = text.char_indices().nth(MAX) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 /// Reads the header of an open file, which had `file_len` bytes when it was opened, into a private

@@ -36,7 +36,7 @@ impl Window {
     /// # Errors
     ///
     /// [`Error::RankMismatch`] where the two have different numbers of axes, and
-    /// [`Error::OutOfBounds`] where start and length together overflow.
+    /// [`Error::InvalidAxis`] where start and length together overflow.
     pub fn new(start: impl AsRef<[usize]>, shape: impl AsRef<[usize]>) -> Result<Window> {
         let (start, shape) = (start.as_ref(), shape.as_ref());
         if start.len() != shape.len() {
@@ -44,7 +44,8 @@ impl Window {
         }
         for (axis, (&first, &len)) in start.iter().zip(shape).enumerate() {
             if first.checked_add(len).is_none() {
-                return Err(out_of_bounds(axis, usize::MAX, usize::MAX));
+                let problem = "start and length together are too large to count";
+                return Err(Error::InvalidAxis { axis, problem });
             }
         }
         Ok(Window { start: start.into(), shape: shape.into(), reversed: None })
@@ -212,6 +213,10 @@ impl Tiles {
 
     /// Blocks of `rows` indices along the slowest axis, whole along all others.
     pub(crate) fn row_blocks(layout: &Layout, rows: usize, order: Order) -> Result<Tiles> {
+        if rows == 0 {
+            let problem = "a block needs at least one row";
+            return Err(Error::InvalidAxis { axis: 0, problem });
+        }
         let mut tile: Dims<usize> = layout.shape().iter().map(|&len| len.max(1)).collect();
         let slowest = match order {
             Order::C => tile.first_mut(),
@@ -331,6 +336,14 @@ mod tests {
                 }
             }
             assert!(seen.iter().all(|&times| times == 1), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn blocks_without_rows_are_refused_without_axes_too() {
+        for shape in [&[][..], &[3], &[0, 3]] {
+            let blocks = Tiles::row_blocks(&layout(shape), 0, Order::C);
+            assert!(matches!(blocks, Err(Error::InvalidAxis { .. })), "{shape:?}");
         }
     }
 

@@ -66,8 +66,12 @@ impl NewFile {
 
     fn create_by(target: &Path, overwrite: bool, lock: Lock, unnamed: bool) -> Result<NewFile> {
         let failed = |error| Error::io(target, "create", 0, error);
-        let Some(name) = target.file_name() else {
-            return Err(failed(io::ErrorKind::InvalidInput.into()));
+        // A name with a slash behind it is a folder's; `file_name` would drop the slash.
+        let bytes = target.as_os_str().as_encoded_bytes();
+        let name = target.file_name().filter(|name| bytes.ends_with(name.as_encoded_bytes()));
+        let Some(name) = name else {
+            let problem = "the path does not end in a file's name";
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, problem)));
         };
         let old = match fs::symlink_metadata(target) {
             Ok(_) if overwrite => lock_old(target, lock)?,
@@ -143,8 +147,13 @@ impl NewName {
                 Err(_) => {}
             }
         }
-        self.hold_old()?;
-        self.replace(file).map_err(|error| Error::io(&self.path, "replace", 0, error))?;
+        self.hold_old().map_err(|error| error.with_path(&self.path))?;
+        let failed = |error| Error::io(&self.path, "replace", 0, error);
+        if let Some(old) = &self.old {
+            // Its mode may have become stricter since it was copied.
+            copy_mode(old, file).map_err(failed)?;
+        }
+        self.replace(file).map_err(failed)?;
         self.done();
         Ok(())
     }
@@ -168,6 +177,11 @@ impl NewName {
 
     /// Holds the lock of the file that has the name now.
     fn hold_old(&mut self) -> Result<()> {
+        // The lock is taken by path, the name by way of the directory: they must not part.
+        if !self.absolute.parent().is_some_and(|parent| self.dir.is_at(parent)) {
+            let error = io::Error::other("its folder was moved meanwhile");
+            return Err(Error::io(&self.path, "replace", 0, error));
+        }
         if let Some(old) = &self.old {
             if is_same_file(old, &self.absolute)? {
                 return Ok(());

@@ -51,6 +51,11 @@ impl Dir {
         fs::remove_file(self.0.join(name))
     }
 
+    /// It is nothing but its path.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        self.0 == path
+    }
+
     /// Names are on stable storage when the file system's journal says so; nothing can be asked.
     pub(super) fn sync(&self) -> io::Result<()> {
         Ok(())
@@ -66,6 +71,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();
         let [a, b, c] = ["a", "b", "c"].map(OsStr::new);
+        assert!(dir.is_at(&dir.0) && !dir.is_at(Path::new("elsewhere")));
         let file = dir.create_new(a, false).unwrap();
         assert_eq!(dir.create_new(a, false).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         dir.link(a, b).unwrap();

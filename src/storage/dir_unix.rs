@@ -79,6 +79,11 @@ impl Dir {
         Ok(unlinkat(&self.0, name, AtFlags::empty())?)
     }
 
+    /// Does `path` still lead to this directory?
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        super::open::is_same_file(&self.0, path).unwrap_or(false)
+    }
+
     /// Waits until the names are on stable storage.
     pub(super) fn sync(&self) -> io::Result<()> {
         match self.0.sync_all() {

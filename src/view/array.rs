@@ -4,7 +4,7 @@ use std::ops::{Index, IndexMut};
 
 use super::{Iter, Lanes, OuterIter, View};
 use crate::error::{Error, Result};
-use crate::layout::{Layout, Order};
+use crate::layout::Layout;
 use crate::slice::SliceItem;
 
 /// An N-dimensional array in memory, owned and row-major: what reading a window gives.
@@ -34,7 +34,7 @@ impl<T> Array<T> {
     /// [`Error::LenMismatch`] where there are not as many elements as the shape has,
     /// [`Error::ShapeOverflow`], [`Error::TooManyAxes`].
     pub fn from_vec(shape: impl AsRef<[usize]>, elements: Vec<T>) -> Result<Array<T>> {
-        let layout = Layout::new(shape.as_ref(), Order::C)?;
+        let layout = Layout::of_memory::<T>(shape.as_ref())?;
         if layout.len() != elements.len() {
             return Err(Error::LenMismatch { expected: layout.len(), found: elements.len() });
         }

@@ -69,7 +69,7 @@ impl<'a, T> View<'a, T> {
     /// [`Error::LenMismatch`] where the slice has not as many elements as the shape,
     /// [`Error::ShapeOverflow`], [`Error::TooManyAxes`].
     pub fn from_shape(shape: impl AsRef<[usize]>, elements: &'a [T]) -> Result<View<'a, T>> {
-        let layout = Layout::new(shape.as_ref(), Order::C)?;
+        let layout = Layout::of_memory::<T>(shape.as_ref())?;
         if layout.len() != elements.len() {
             return Err(Error::LenMismatch { expected: layout.len(), found: elements.len() });
         }
@@ -302,7 +302,8 @@ impl CopyAxis {
     /// Takes the next inner axis in, where both together are one axis on both sides.
     fn merge(&mut self, inner: &CopyAxis) -> bool {
         let len = inner.len as isize;
-        let one = self.from == inner.from * len && self.to == inner.to * len;
+        let one = Some(self.from) == inner.from.checked_mul(len)
+            && Some(self.to) == inner.to.checked_mul(len);
         if one {
             *self = CopyAxis { len: self.len * inner.len, ..*inner };
         }
@@ -393,7 +394,8 @@ impl<T, I: AsRef<[usize]>> Index<I> for View<'_, T> {
     }
 }
 
-/// A slice is a view with one axis.
+/// A slice is a view with one axis. Panics where it has more than `isize::MAX` elements, which only
+/// elements of no size can have.
 impl<'a, T> From<&'a [T]> for View<'a, T> {
     fn from(elements: &'a [T]) -> Self {
         View::from_shape([elements.len()], elements).expect("a slice's length is a shape")

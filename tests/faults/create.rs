@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mmap_array::{Allocation, Error, NpyFile, OpenOptions, Publish, load, save};
+use mmap_array::{Allocation, Error, Header, NpyFile, OpenOptions, Publish, load, save};
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::child::{Child, say, start, start_after, start_by, wait_for_parent};
@@ -290,4 +290,46 @@ fn without_proc_a_file_is_created_all_the_same() {
     start_by(&by, "new_files", folder.path()).unwrap().finish();
     assert_eq!(names(folder.path()), ["create.npy", "save.npy"]);
     assert_eq!(load::<u8>(folder.path().join("save.npy")).unwrap().as_slice(), [1]);
+}
+
+#[test]
+fn a_folder_that_was_moved_loses_no_locked_file_to_an_overwrite() {
+    let folder = tempfile::tempdir().unwrap();
+    let [before, after] = ["before", "after"].map(|name| folder.path().join(name));
+    fs::create_dir(&before).unwrap();
+    let options = OpenOptions::new().overwrite(true).publish(Publish::OnClose);
+    let file = options.create_file::<u8>(before.join("a.npy"), [3]).unwrap();
+    fs::rename(&before, &after).unwrap();
+    let other = NpyFile::<u8>::create(after.join("a.npy"), [5]).unwrap();
+    assert!(file.publish().is_err());
+    assert_eq!(other.read().unwrap().len(), 5);
+    assert_eq!(Header::read(after.join("a.npy")).unwrap().shape(), [5]);
+    // Back at its place, it is refused for the lock, and then not at all.
+    fs::rename(&after, &before).unwrap();
+    assert!(matches!(file.publish(), Err(Error::AlreadyOpen { path }) if path == file.path()));
+    drop(other);
+    file.close().unwrap();
+    assert_eq!(Header::read(before.join("a.npy")).unwrap().shape(), [3]);
+}
+
+#[test]
+fn a_file_that_became_private_before_it_is_overwritten_stays_private() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.npy");
+    save(&path, &[1_u8]).unwrap();
+    let options = OpenOptions::new().overwrite(true).publish(Publish::OnClose);
+    let file = options.create_file::<u8>(&path, [3]).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    file.close().unwrap();
+    assert_eq!(mode(&path), 0o600);
+}
+
+#[test]
+fn a_folders_name_makes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a/", "a/.", "a/..", ""] {
+        let result = NpyFile::<u8>::create(format!("{}/{name}", folder.path().display()), [3]);
+        assert!(result.is_err(), "{name}");
+    }
+    assert!(names(folder.path()).is_empty());
 }

@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use mmap_array::{Error, Header, NpyFile};
+use mmap_array::{DType, Element, Error, Header, NpyFile, Order};
 
 use crate::allocator::peak_growth;
 use crate::common::folder;
@@ -129,4 +130,44 @@ fn a_struct_of_very_many_fields_is_read_in_bounded_time_and_memory() {
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
     assert!(growth < 100 << 20, "{growth} bytes");
     assert_eq!(header.dtype().fields().len(), 40_000);
+}
+
+/// Says by turns that its elements have 1000 bytes and one.
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(transparent)]
+struct Liar([u8; 1000]);
+
+impl Element for Liar {
+    fn dtype() -> DType {
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        let honest = CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        DType::void(if honest { 1000 } else { 1 })
+    }
+    fn accepts(_found: &DType) -> bool {
+        true
+    }
+    fn swap_bytes(&mut self) {}
+}
+
+#[test]
+fn an_element_type_that_lies_about_its_size_gets_no_file_of_another_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = [0, 1, 2, 3]
+        .map(|number| NpyFile::<Liar>::create(folder.path().join(format!("{number}.npy")), [4]));
+    for result in &results {
+        match result {
+            Ok(file) => assert_eq!(file.header().byte_len(), 4000),
+            Err(error) => assert!(matches!(error, Error::DTypeMismatch { .. }), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_message_about_a_long_element_type_is_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.npy");
+    let dtype: DType = vec!["i4"; 10_000].join(",").parse().unwrap();
+    std::fs::write(&path, Header::new(dtype, [0], Order::C).unwrap().to_bytes()).unwrap();
+    let error = NpyFile::<u8>::open(&path).unwrap_err();
+    assert!(matches!(error, Error::DTypeMismatch { .. }) && error.to_string().len() < 1000);
 }
