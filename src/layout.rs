@@ -67,10 +67,20 @@ impl<I: Copy + Default> Dims<I> {
 }
 
 impl<I: Copy + Default> FromIterator<I> for Dims<I> {
+    #[inline]
     fn from_iter<It: IntoIterator<Item = I>>(items: It) -> Self {
-        let mut dims = Dims::new();
-        items.into_iter().for_each(|item| dims.push(item));
-        dims
+        let mut rest = items.into_iter();
+        let mut inline = [I::default(); 4];
+        for (len, place) in inline.iter_mut().enumerate() {
+            match rest.next() {
+                Some(item) => *place = item,
+                None => return Dims::Inline { len: len as u8, items: inline },
+            }
+        }
+        match rest.next() {
+            None => Dims::Inline { len: 4, items: inline },
+            Some(fifth) => Dims::Heap(inline.into_iter().chain([fifth]).chain(rest).collect()),
+        }
     }
 }
 
