@@ -27,16 +27,16 @@ const SWAPPED_AT_ONCE: usize = 256 << 10;
 /// An array in an `.npy` file, read and written by position.
 ///
 /// Parts of the array are copied between the file and memory with positional reads and writes;
-/// nothing is mapped. So a file that is cut short, a full disk or a bad sector is an `Err`, never a signal,
-/// and files in the other byte order, with unaligned data or in Fortran order work like any
-/// other. Memory stays bounded by the windows that are asked for.
+/// nothing is mapped. So a file that is cut short, a full disk or a bad sector is an `Err`, never a
+/// signal, and files in the other byte order, with unaligned data or in Fortran order work like
+/// any other. Memory stays bounded by the windows that are asked for.
 ///
 /// A *window* is a box: one range for each axis. A *slice*, written with [`s!`](crate::s), is
 /// whatever indices, ranges and steps can name: axes dropped, left whole, reversed or inserted.
 /// Windows come from ranges, from [`row_blocks`](Self::row_blocks) and [`tiles`](Self::tiles);
 /// for everything else take a slice.
 ///
-/// All methods take `&self`: threads may share one handle, and those that write see to it that
+/// All methods but `close` take `&self`: threads may share one handle, and those that write see to it that
 /// their windows do not overlap. A window is not read or written in one instant; what overlaps a
 /// concurrent write may show a mixture.
 ///
@@ -469,8 +469,9 @@ impl<T: Element, A: Access> NpyFile<T, A> {
 }
 
 impl<T: Element> NpyFile<T, ReadWrite> {
-    /// Writes a window from `elements`, which are in row-major order whatever the file's order
-    /// is ([`Array::as_slice`] gives those of an array). Other processes and handles see it at once; [`flush`](Self::flush) makes it durable.
+    /// Writes a window from `elements`, which are in row-major order whatever the file's order is
+    /// ([`Array::as_slice`] gives those of an array). Other processes and handles see it at once;
+    /// [`flush`](Self::flush) makes it durable.
     ///
     /// # Errors
     ///

@@ -93,10 +93,11 @@ impl OpenOptions {
 
     /// Whether a new file may take the place of an existing one; it may not by default.
     ///
-    /// The old file is locked first, always alone (unless with [`Lock::Off`]), and never truncated: the new one replaces it by name when it
-    /// is published, and who has the old one open keeps it. The new one has its permission bits,
-    /// but not its owner or access lists; a symbolic link is replaced, not followed. A process
-    /// that is killed in the instant of replacing may leave a file `.NAME.RANDOM.tmp` behind.
+    /// The old file is locked first, exclusively also with [`Lock::Cooperative`], and never
+    /// truncated: the new one replaces it by name when it is published, and who has the old one
+    /// open keeps it. The new one has its permission bits, but not its owner or access lists; a
+    /// symbolic link is replaced, not followed. A process that is killed in the instant of
+    /// replacing may leave a file `.NAME.RANDOM.tmp` behind.
     pub const fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self

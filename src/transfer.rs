@@ -95,7 +95,6 @@ impl Plan {
             if run_bytes < LONG_RUN && (one_run_of_the_file || worth_reading_through) {
                 return None;
             }
-            // Single elements far apart: tiles put the elements in order just as well.
         }
         Some(Runs {
             shape: &self.file.shape()[..outer],

@@ -2,7 +2,7 @@
 //!
 //! `open` finds out whether a path may be opened at all, `lock` keeps two writers apart, `io` moves
 //! bytes, `reserve` gives a file its length, `create` makes a file that has no name until it is
-//! whole, `naming` moves it there. Platforms differ in the directory handle (`dir_unix`, `dir_path`)
+//! whole, `naming` finds it a name. Platforms differ in the directory handle (`dir_unix`, `dir_path`)
 //! and in small functions beside their use.
 
 mod create;
