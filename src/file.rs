@@ -476,11 +476,10 @@ impl<T: Element> NpyFile<T, ReadWrite> {
     /// # Errors
     ///
     /// [`Error::OutOfBounds`], [`Error::ReversedRange`] and [`Error::RankMismatch`] where the window
-    /// does not fit,
-    /// [`Error::LenMismatch`] where `elements` does not fit the window: then nothing was written.
-    /// [`Error::Shrunk`] where the file became shorter, and again nothing was written.
-    /// [`Error::StorageFull`], with [`Allocation::Sparse`](crate::Allocation) only, and
-    /// [`Error::Io`]: then any part of the window may have been written.
+    /// does not fit, [`Error::LenMismatch`] where `elements` does not fit the window: then nothing
+    /// was written. [`Error::Shrunk`] where the file became shorter: then it was not made longer
+    /// again. [`Error::StorageFull`], where the file's space is not reserved, and [`Error::Io`].
+    /// After these three a part of the window may have been written.
     ///
     /// # Cost
     ///
