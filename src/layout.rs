@@ -6,9 +6,10 @@
 //! 2. the product of the non-zero lengths fits `isize`, so no count of elements overflows;
 //! 3. the distance between any two elements, in elements, fits `isize`.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::Range;
 use std::path::PathBuf;
 
+use crate::dims::Dims;
 use crate::error::{Error, Result};
 
 /// The most axes an array may have; NumPy's own limit.
@@ -22,107 +23,6 @@ pub enum Order {
     C,
     /// Column-major: the first axis varies fastest. Fortran's, MATLAB's and Julia's habit.
     Fortran,
-}
-
-/// A short list of numbers, one for each axis: up to four stand in place, more on the heap.
-///
-/// A plain `Vec` doubles the cost of an indexing loop, and room for 64 axes costs 1 KiB a view.
-#[derive(Clone)]
-pub(crate) enum Dims<I> {
-    Inline { len: u8, items: [I; 4] },
-    Heap(Vec<I>),
-}
-
-impl<I: Copy + Default> Dims<I> {
-    pub(crate) fn new() -> Self {
-        Dims::Inline { len: 0, items: [I::default(); 4] }
-    }
-
-    pub(crate) fn push(&mut self, item: I) {
-        match self {
-            Dims::Inline { len, items } if usize::from(*len) < items.len() => {
-                items[usize::from(*len)] = item;
-                *len += 1;
-            }
-            Dims::Inline { items, .. } => {
-                let mut heap = items.to_vec();
-                heap.push(item);
-                *self = Dims::Heap(heap);
-            }
-            Dims::Heap(heap) => heap.push(item),
-        }
-    }
-
-    pub(crate) fn remove(&mut self, at: usize) {
-        match self {
-            Dims::Inline { len, items } => {
-                items[..usize::from(*len)].copy_within(at + 1.., at);
-                *len -= 1;
-            }
-            Dims::Heap(heap) => {
-                heap.remove(at);
-            }
-        }
-    }
-}
-
-impl<I: Copy + Default> FromIterator<I> for Dims<I> {
-    #[inline]
-    fn from_iter<It: IntoIterator<Item = I>>(items: It) -> Self {
-        let mut rest = items.into_iter();
-        let mut inline = [I::default(); 4];
-        for (len, place) in inline.iter_mut().enumerate() {
-            match rest.next() {
-                Some(item) => *place = item,
-                None => return Dims::Inline { len: len as u8, items: inline },
-            }
-        }
-        match rest.next() {
-            None => Dims::Inline { len: 4, items: inline },
-            Some(fifth) => Dims::Heap(inline.into_iter().chain([fifth]).chain(rest).collect()),
-        }
-    }
-}
-
-impl<I: Copy + Default> From<&[I]> for Dims<I> {
-    fn from(items: &[I]) -> Self {
-        let mut inline = [I::default(); 4];
-        match inline.get_mut(..items.len()) {
-            Some(front) => {
-                front.copy_from_slice(items);
-                Dims::Inline { len: items.len() as u8, items: inline }
-            }
-            None => Dims::Heap(items.to_vec()),
-        }
-    }
-}
-
-impl<I> Deref for Dims<I> {
-    type Target = [I];
-
-    #[inline]
-    fn deref(&self) -> &[I] {
-        match self {
-            Dims::Inline { len, items } => &items[..usize::from(*len)],
-            Dims::Heap(heap) => heap,
-        }
-    }
-}
-
-impl<I> DerefMut for Dims<I> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [I] {
-        match self {
-            Dims::Inline { len, items } => &mut items[..usize::from(*len)],
-            Dims::Heap(heap) => heap,
-        }
-    }
-}
-
-impl<I: std::fmt::Debug> std::fmt::Debug for Dims<I> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        (**self).fmt(f)
-    }
 }
 
 /// Shape and strides, both in elements.
@@ -267,6 +167,106 @@ impl Layout {
         }
     }
 
+    /// The same elements with the adjacent `axes` as one, or `None` where no single stride leads
+    /// through them in row-major order. `axes` must be a non-empty range of our axes.
+    pub(crate) fn merge_axes(&self, axes: Range<usize>) -> Option<Layout> {
+        let mut merged = Layout { shape: Dims::new(), strides: Dims::new() };
+        for axis in 0..axes.start {
+            merged.push(self.shape[axis], self.strides[axis]);
+        }
+        let (mut len, mut stride) = (self.shape[axes.end - 1], self.strides[axes.end - 1]);
+        for axis in axes.clone().rev().skip(1) {
+            (len, stride) = match (self.shape[axis], self.strides[axis]) {
+                // Without elements, any stride will do.
+                (outer, _) if self.is_empty() => (outer * len, stride),
+                (1, _) => (len, stride),
+                (outer, outer_stride) if len == 1 => (outer, outer_stride),
+                (outer, outer_stride) if stride.checked_mul(len as isize) == Some(outer_stride) => {
+                    (outer * len, stride)
+                }
+                _ => return None,
+            };
+        }
+        merged.push(len, stride);
+        for axis in axes.end..self.ndim() {
+            merged.push(self.shape[axis], self.strides[axis]);
+        }
+        merged.keep_conditions_without_elements()
+    }
+
+    /// The same elements with `axis` as several axes of these lengths, in row-major order; `None`
+    /// where their product is not the length of `axis`, or there are too many.
+    pub(crate) fn split_axis(&self, axis: usize, lens: &[usize]) -> Option<Layout> {
+        let product = lens.iter().try_fold(1_usize, |product, &len| product.checked_mul(len))?;
+        if product != self.shape[axis] || self.ndim() - 1 + lens.len() > MAX_NDIM {
+            return None;
+        }
+        let mut split = Layout { shape: Dims::new(), strides: Dims::new() };
+        for before in 0..axis {
+            split.push(self.shape[before], self.strides[before]);
+        }
+        let mut inner = product;
+        for &len in lens {
+            inner = inner.checked_div(len).unwrap_or(0);
+            // An outermost axis of length one may have a stride that does not fit; it is not used.
+            split.push(len, self.strides[axis].wrapping_mul(inner as isize));
+        }
+        for after in axis + 1..self.ndim() {
+            split.push(self.shape[after], self.strides[after]);
+        }
+        split.keep_conditions_without_elements()
+    }
+
+    /// Without elements strides are free, so they become those that keep condition 3; `None` where
+    /// condition 2 does not hold.
+    fn keep_conditions_without_elements(self) -> Option<Layout> {
+        if self.is_empty() { Layout::new(&self.shape, Order::C).ok() } else { Some(self) }
+    }
+
+    fn push(&mut self, len: usize, stride: isize) {
+        self.shape.push(len);
+        self.strides.push(stride);
+    }
+
+    /// The same elements in the same row-major order with as few axes as possible.
+    pub(crate) fn merged(&self) -> Layout {
+        let mut merged = Layout { shape: Dims::new(), strides: Dims::new() };
+        if self.is_empty() {
+            merged.push(0, 1);
+            return merged;
+        }
+        for (&len, &stride) in self.shape.iter().zip(self.strides()) {
+            match (merged.shape.last_mut(), merged.strides.last_mut()) {
+                _ if len == 1 => {}
+                (Some(outer_len), Some(outer_stride))
+                    if stride.checked_mul(len as isize) == Some(*outer_stride) =>
+                {
+                    (*outer_len, *outer_stride) = (*outer_len * len, stride);
+                }
+                _ => merged.push(len, stride),
+            }
+        }
+        merged
+    }
+
+    /// The same elements in the order in which they lie in memory, and how far the first of them
+    /// lies from ours: no negative strides, the largest first.
+    pub(crate) fn in_memory_order(&self) -> (isize, Layout) {
+        let (mut layout, mut moved) = (self.clone(), 0);
+        for axis in 0..layout.ndim() {
+            if layout.strides[axis] < 0 {
+                moved += layout.invert_axis(axis);
+            }
+        }
+        let place = |axis: &usize| std::cmp::Reverse(layout.strides[*axis]);
+        let mut axes: Dims<usize> = (0..layout.ndim()).collect();
+        if !axes.is_sorted_by_key(place) {
+            axes.sort_by_key(place);
+            layout = layout.permute(&axes);
+        }
+        (moved, layout)
+    }
+
     /// The layout without `axis`: what is left when one index of it is chosen.
     pub(crate) fn remove_axis(&mut self, axis: usize) {
         self.shape.remove(axis);
@@ -286,6 +286,48 @@ impl Layout {
         Layout { shape: shape.into(), strides: self.strides.clone() }
     }
 }
+
+/// Where the elements of a layout lie, in row-major order: distances from the first, in elements.
+#[derive(Debug, Clone)]
+pub(crate) struct Positions {
+    layout: Layout,
+    index: Dims<usize>,
+    next: isize,
+    remaining: usize,
+}
+
+impl Positions {
+    pub(crate) fn new(layout: Layout) -> Positions {
+        let (index, remaining) = (layout.shape().iter().map(|_| 0).collect(), layout.len());
+        Positions { layout, index, next: 0, remaining }
+    }
+}
+
+impl Iterator for Positions {
+    type Item = isize;
+
+    #[inline]
+    fn next(&mut self) -> Option<isize> {
+        self.remaining = self.remaining.checked_sub(1)?;
+        let position = self.next;
+        for axis in (0..self.index.len()).rev() {
+            self.index[axis] += 1;
+            if self.index[axis] < self.layout.shape[axis] {
+                self.next += self.layout.strides[axis];
+                break;
+            }
+            self.index[axis] = 0;
+            self.next -= (self.layout.shape[axis] - 1) as isize * self.layout.strides[axis];
+        }
+        Some(position)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.remaining, Some(self.remaining))
+    }
+}
+
+impl ExactSizeIterator for Positions {}
 
 #[cold]
 fn too_large(shape: &[usize], item_size: usize) -> Error {
@@ -346,16 +388,41 @@ mod tests {
     }
 
     #[test]
-    fn many_axes_move_to_the_heap_and_stay_equal() {
-        let mut dims = Dims::new();
-        for axis in 0..9_usize {
-            assert_eq!(*dims, (0..axis).collect::<Vec<_>>());
-            dims.push(axis);
-        }
-        dims.remove(3);
-        assert_eq!(*dims, [0, 1, 2, 4, 5, 6, 7, 8]);
-        let mut dims: Dims<usize> = [7, 8, 9].as_slice().into();
-        dims.remove(0);
-        assert_eq!(*dims, [8, 9]);
+    fn axes_merge_where_one_stride_leads_through_them() {
+        let layout = Layout::new(&[2, 3, 4], Order::C).unwrap();
+        let merged = layout.merge_axes(0..3).unwrap();
+        assert_eq!((merged.shape(), merged.strides()), (&[24][..], &[1][..]));
+        let merged = layout.merge_axes(1..3).unwrap();
+        assert_eq!((merged.shape(), merged.strides()), (&[2, 12][..], &[12, 1][..]));
+        let turned = layout.permute(&[0, 2, 1]);
+        assert!(turned.merge_axes(1..3).is_none());
+        assert_eq!(turned.merge_axes(1..2).unwrap().shape(), [2, 4, 3]);
+        let ones = Layout::new(&[1, 5, 1], Order::Fortran).unwrap().merge_axes(0..3).unwrap();
+        assert_eq!((ones.shape(), ones.strides()), (&[5][..], &[1][..]));
+    }
+
+    #[test]
+    fn an_axis_splits_into_lengths_whose_product_it_has() {
+        let layout = Layout::new(&[6, 2], Order::Fortran).unwrap();
+        let split = layout.split_axis(0, &[2, 3]).unwrap();
+        assert_eq!((split.shape(), split.strides()), (&[2, 3, 2][..], &[3, 1, 6][..]));
+        assert!(layout.split_axis(0, &[4, 2]).is_none());
+        assert!(layout.split_axis(0, &[1; 64]).is_none());
+        assert!(layout.split_axis(0, &[usize::MAX, 2]).is_none());
+        let none = Layout::new(&[0, 2], Order::C).unwrap();
+        assert_eq!(none.split_axis(0, &[5, 0, 3]).unwrap().shape(), [5, 0, 3, 2]);
+        assert!(none.split_axis(0, &[0, isize::MAX as usize]).is_none(), "cannot be counted");
+    }
+
+    #[test]
+    fn positions_follow_the_strides_in_row_major_order() {
+        let layout = Layout::new(&[2, 3], Order::Fortran).unwrap();
+        let (moved, memory) = layout.in_memory_order();
+        assert_eq!((moved, memory.merged().shape()), (0, &[6][..]));
+        assert_eq!(Positions::new(layout).collect::<Vec<_>>(), [0, 2, 4, 1, 3, 5]);
+        let none = Layout::new(&[2, 0], Order::C).unwrap();
+        assert_eq!(Positions::new(none).count(), 0);
+        let one = Layout::new(&[], Order::C).unwrap();
+        assert_eq!(Positions::new(one).collect::<Vec<_>>(), [0]);
     }
 }

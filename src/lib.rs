@@ -140,6 +140,7 @@
 #![doc(test(attr(deny(warnings))))]
 
 mod access;
+mod dims;
 mod element;
 mod error;
 mod file;
@@ -165,7 +166,10 @@ pub use options::{OpenOptions, load, save};
 pub use slice::slice_items;
 pub use slice::{NewAxis, SliceItem};
 pub use storage::{Allocation, Lock, LockState, Publish};
-pub use view::{Array, Iter, Lanes, OuterIter, View};
+pub use view::{
+    Array, Iter, IterMut, Lanes, LanesMut, OuterIter, OuterIterMut, View, ViewMut, ViewTiles,
+    ViewTilesMut,
+};
 pub use window::{Tiles, Window};
 
 // The README's programs are tests too.

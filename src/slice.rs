@@ -3,8 +3,9 @@
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
 use std::path::PathBuf;
 
+use crate::dims::Dims;
 use crate::error::{Error, Result};
-use crate::layout::{Dims, Layout, MAX_NDIM};
+use crate::layout::{Layout, MAX_NDIM};
 
 /// What [`s!`](crate::s) does to one axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

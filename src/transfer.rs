@@ -10,7 +10,8 @@
 //! * **by tiles**: otherwise (a gap worth reading through, a step, another storage order) tiles
 //!   of the selection pass through a small buffer, and elements are put in order in there.
 
-use crate::layout::{Dims, Layout};
+use crate::dims::Dims;
+use crate::layout::Layout;
 
 /// Gaps up to this many bytes are read through: one longer read is cheaper than two.
 const MAX_GAP: usize = 4 << 10;

@@ -4,8 +4,9 @@
 use std::iter::FusedIterator;
 use std::ops::Range;
 
+use crate::dims::Dims;
 use crate::error::{Error, Result};
-use crate::layout::{Dims, Layout, MAX_NDIM, Order};
+use crate::layout::{Layout, MAX_NDIM, Order};
 
 /// A box of an array: where it starts and how long it is along each axis.
 ///

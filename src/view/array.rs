@@ -2,7 +2,7 @@
 
 use std::ops::{Index, IndexMut};
 
-use super::{Iter, Lanes, OuterIter, View};
+use super::{Iter, View, ViewMut};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::slice::SliceItem;
@@ -74,6 +74,15 @@ impl<T> Array<T> {
         view
     }
 
+    /// The whole array as a view to change.
+    #[must_use]
+    pub fn view_mut(&mut self) -> ViewMut<'_, T> {
+        let Some(view) = ViewMut::from_layout(&mut self.elements, 0, self.layout.clone()) else {
+            unreachable!("an array has the elements of its layout")
+        };
+        view
+    }
+
     /// The part of the array that [`s!`](crate::s) names.
     ///
     /// # Errors
@@ -101,21 +110,6 @@ impl<T> Array<T> {
     #[must_use]
     pub fn iter(&self) -> Iter<'_, T> {
         self.view().iter()
-    }
-
-    /// The lanes along `axis`; see [`View::lanes`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidAxis`] where the array has no such axis.
-    pub fn lanes(&self, axis: usize) -> Result<Lanes<'_, T>> {
-        self.view().lanes(axis)
-    }
-
-    /// The sub-views along the first axis: for a matrix, its rows. Empty without axes.
-    #[must_use]
-    pub fn outer_iter(&self) -> OuterIter<'_, T> {
-        self.view().outer_iter()
     }
 
     /// The elements in row-major order, as a slice.
@@ -168,18 +162,27 @@ impl<T, I: AsRef<[usize]>> IndexMut<I> for Array<T> {
     }
 }
 
+impl<T: PartialEq> PartialEq<View<'_, T>> for Array<T> {
+    fn eq(&self, other: &View<'_, T>) -> bool {
+        self.view() == *other
+    }
+}
+
+impl<T: PartialEq> PartialEq<Array<T>> for View<'_, T> {
+    fn eq(&self, other: &Array<T>) -> bool {
+        *self == other.view()
+    }
+}
+
 impl<'a, T> From<&'a Array<T>> for View<'a, T> {
     fn from(array: &'a Array<T>) -> Self {
         array.view()
     }
 }
 
-impl<'a, T> IntoIterator for &'a Array<T> {
-    type Item = &'a T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
+impl<'a, T> From<&'a mut Array<T>> for ViewMut<'a, T> {
+    fn from(array: &'a mut Array<T>) -> Self {
+        array.view_mut()
     }
 }
 

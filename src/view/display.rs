@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::fmt;
 
-use super::{Array, View};
+use super::{Array, View, ViewMut};
 
 /// An array with more elements is shown by its edges only; NumPy's own threshold.
 const SHOW_ALL: usize = 1000;
@@ -29,6 +29,22 @@ impl<T: fmt::Debug> fmt::Debug for View<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("View(")?;
         write_view(f, self, ", ", "View(".len())?;
+        write!(f, ", shape={:?})", self.shape())
+    }
+}
+
+/// As [`View`]'s.
+impl<T: fmt::Debug> fmt::Display for ViewMut<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.view(), f)
+    }
+}
+
+/// As [`View`]'s.
+impl<T: fmt::Debug> fmt::Debug for ViewMut<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ViewMut(")?;
+        write_view(f, &self.view(), ", ", "ViewMut(".len())?;
         write!(f, ", shape={:?})", self.shape())
     }
 }

@@ -1,42 +1,219 @@
-//! Iterators over a view: elements, lanes and outermost sub-views, always in row-major order.
+//! Iterators over the elements of a view, in row-major order.
+
+#![allow(unsafe_code)]
 
 use std::iter::FusedIterator;
+use std::marker::PhantomData;
+use std::slice;
 
-use super::View;
-use crate::error::{Error, Result};
-use crate::layout::Dims;
+use super::strided::Strided;
+use super::{Array, View, ViewMut};
+use crate::layout::{Layout, Positions};
 
 impl<'a, T> View<'a, T> {
-    /// The elements in row-major order.
+    /// The elements in row-major order. `for_each`, `fold`, `sum` and the like run through them
+    /// faster than a `for` loop.
     #[must_use]
     pub fn iter(&self) -> Iter<'a, T> {
-        let lanes = match self.ndim().checked_sub(1) {
-            Some(last) => Lanes::new(self.clone(), last),
-            // Without axes there is one lane of one element.
-            None => Lanes::new(self.as_row(), 0),
-        };
-        Iter { remaining: self.len(), lanes, lane: None, next: 0 }
-    }
-
-    /// The lanes along `axis`: one-dimensional views that together hold each element once, in
-    /// row-major order of the other axes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidAxis`] where the view has no such axis.
-    pub fn lanes(&self, axis: usize) -> Result<Lanes<'a, T>> {
-        if axis >= self.ndim() {
-            return Err(Error::InvalidAxis { axis, problem: "the array has no such axis" });
-        }
-        Ok(Lanes::new(self.clone(), axis))
-    }
-
-    /// The sub-views along the first axis: for a matrix, its rows. Empty without axes.
-    #[must_use]
-    pub fn outer_iter(&self) -> OuterIter<'a, T> {
-        OuterIter { remaining: self.shape().first().copied().unwrap_or(0), view: self.clone() }
+        Iter { places: Places::new(&self.strided), memory: PhantomData }
     }
 }
+
+impl<'a, T> ViewMut<'a, T> {
+    /// The elements in row-major order, to change.
+    #[must_use]
+    pub fn iter_mut(&mut self) -> IterMut<'_, T> {
+        self.reborrow().into_iter()
+    }
+}
+
+/// The places of a view's elements in row-major order: lane by lane along the innermost axis, of
+/// as few axes as possible.
+#[derive(Clone)]
+struct Places<T> {
+    /// The place that comes next, where `left` is not 0.
+    next: *const T,
+    /// Places still to come in this lane.
+    left: usize,
+    stride: isize,
+    first: *const T,
+    /// Where the lanes to come start, from `first`.
+    lanes: Positions,
+    lane_len: usize,
+}
+
+/// Places one after the other, at one distance.
+struct Run<T> {
+    first: *const T,
+    len: usize,
+    stride: isize,
+}
+
+impl<T> Places<T> {
+    fn new(strided: &Strided<T>) -> Places<T> {
+        let mut lanes = strided.layout().merged();
+        let (lane_len, stride) = match lanes.ndim().checked_sub(1) {
+            Some(last) => (lanes.shape()[last], lanes.strides()[last]),
+            // Without axes there is one lane of one element.
+            None => (1, 0),
+        };
+        if lanes.ndim() > 0 {
+            lanes.remove_axis(lanes.ndim() - 1);
+        }
+        let lanes = if lane_len == 0 { no_lanes() } else { Positions::new(lanes) };
+        let first = strided.first();
+        Places { next: first, left: 0, stride, first, lanes, lane_len }
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<*const T> {
+        if self.left == 0 {
+            self.next_lane()?;
+        }
+        let place = self.next;
+        self.left -= 1;
+        self.next = place.wrapping_offset(self.stride);
+        Some(place)
+    }
+
+    #[inline]
+    fn next_lane(&mut self) -> Option<()> {
+        self.next = self.first.wrapping_offset(self.lanes.next()?);
+        self.left = self.lane_len;
+        Some(())
+    }
+
+    /// What is left of the lane, or else the next one.
+    #[inline]
+    fn next_run(&mut self) -> Option<Run<T>> {
+        if self.left == 0 {
+            self.next_lane()?;
+        }
+        let run = Run { first: self.next, len: self.left, stride: self.stride };
+        self.left = 0;
+        Some(run)
+    }
+
+    fn len(&self) -> usize {
+        self.left + self.lanes.len() * self.lane_len
+    }
+}
+
+fn no_lanes() -> Positions {
+    Positions::new(Layout::from_parts([0].as_slice().into(), [0].as_slice().into()))
+}
+
+/// The elements of a view, in row-major order; made by [`View::iter`].
+pub struct Iter<'a, T> {
+    /// # Invariants
+    ///
+    /// The places are those of a [`View`], so each is a `T` that is frozen for `'a`.
+    places: Places<T>,
+    memory: PhantomData<&'a [T]>,
+}
+
+// SAFETY: an iterator gives out what its view would.
+unsafe impl<T: Sync> Send for Iter<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Iter<'_, T> {}
+
+impl<'a, T> Iterator for Iter<'a, T> {
+    type Item = &'a T;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a T> {
+        // SAFETY: by the invariant, a reference to any of the places is valid for 'a.
+        self.places.next().map(|place| unsafe { &*place })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.places.len(), Some(self.places.len()))
+    }
+
+    #[inline]
+    fn fold<B, F: FnMut(B, &'a T) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut folded = init;
+        while let Some(run) = self.places.next_run() {
+            if run.stride == 1 {
+                // SAFETY: by the invariant, all of the run's places, which lie side by side, are
+                // frozen for 'a.
+                let elements = unsafe { slice::from_raw_parts(run.first, run.len) };
+                folded = elements.iter().fold(folded, &mut f);
+            } else {
+                for i in 0..run.len as isize {
+                    // SAFETY: by the invariant, as in `next`; the place lies inside the view's
+                    // memory, so its distance from the run's first fits.
+                    folded = f(folded, unsafe { &*run.first.offset(i * run.stride) });
+                }
+            }
+        }
+        folded
+    }
+}
+
+impl<T> ExactSizeIterator for Iter<'_, T> {}
+impl<T> FusedIterator for Iter<'_, T> {}
+
+impl<T> Clone for Iter<'_, T> {
+    fn clone(&self) -> Self {
+        let Places { next, left, stride, first, ref lanes, lane_len } = self.places;
+        let places = Places { next, left, stride, first, lanes: lanes.clone(), lane_len };
+        Iter { places, memory: PhantomData }
+    }
+}
+
+/// The elements of a view, in row-major order, to change; made by [`ViewMut::iter_mut`].
+pub struct IterMut<'a, T> {
+    /// # Invariants
+    ///
+    /// The places are those of a [`ViewMut`], so each is a `T` that is ours alone for `'a`, and
+    /// each comes once.
+    places: Places<T>,
+    memory: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: an iterator gives out what its view would.
+unsafe impl<T: Send> Send for IterMut<'_, T> {}
+// SAFETY: as above; a shared one gives out nothing at all.
+unsafe impl<T: Sync> Sync for IterMut<'_, T> {}
+
+impl<'a, T> Iterator for IterMut<'a, T> {
+    type Item = &'a mut T;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a mut T> {
+        // SAFETY: by the invariant, each place is ours alone for 'a and is handed out once.
+        self.places.next().map(|place| unsafe { &mut *place.cast_mut() })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.places.len(), Some(self.places.len()))
+    }
+
+    #[inline]
+    fn fold<B, F: FnMut(B, &'a mut T) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut folded = init;
+        while let Some(run) = self.places.next_run() {
+            let first = run.first.cast_mut();
+            if run.stride == 1 {
+                // SAFETY: by the invariant, all of the run's places, which lie side by side, are
+                // ours alone for 'a, and are handed out here only.
+                let elements = unsafe { slice::from_raw_parts_mut(first, run.len) };
+                folded = elements.iter_mut().fold(folded, &mut f);
+            } else {
+                for i in 0..run.len as isize {
+                    // SAFETY: by the invariant, as in `next`; the place lies inside the view's
+                    // memory, so its distance from the run's first fits.
+                    folded = f(folded, unsafe { &mut *first.offset(i * run.stride) });
+                }
+            }
+        }
+        folded
+    }
+}
+
+impl<T> ExactSizeIterator for IterMut<'_, T> {}
+impl<T> FusedIterator for IterMut<'_, T> {}
 
 impl<'a, T> IntoIterator for &View<'a, T> {
     type Item = &'a T;
@@ -47,111 +224,48 @@ impl<'a, T> IntoIterator for &View<'a, T> {
     }
 }
 
-/// The elements of a view, in row-major order; made by [`View::iter`].
-#[derive(Debug, Clone)]
-pub struct Iter<'a, T> {
-    lanes: Lanes<'a, T>,
-    lane: Option<View<'a, T>>,
-    /// Where in `lane` the next element lies.
-    next: usize,
-    remaining: usize,
-}
-
-impl<'a, T> Iterator for Iter<'a, T> {
+impl<'a, T> IntoIterator for View<'a, T> {
     type Item = &'a T;
+    type IntoIter = Iter<'a, T>;
 
-    #[inline]
-    fn next(&mut self) -> Option<&'a T> {
-        loop {
-            if let Some(element) = self.lane.as_ref().and_then(|lane| lane.get([self.next])) {
-                self.next += 1;
-                self.remaining -= 1;
-                return Some(element);
-            }
-            self.next = 0;
-            self.lane = self.lanes.next();
-            self.lane.as_ref()?;
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.remaining, Some(self.remaining))
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
     }
 }
 
-impl<T> ExactSizeIterator for Iter<'_, T> {}
-impl<T> FusedIterator for Iter<'_, T> {}
+impl<'a, T> IntoIterator for ViewMut<'a, T> {
+    type Item = &'a mut T;
+    type IntoIter = IterMut<'a, T>;
 
-/// The lanes of a view along one axis; made by [`View::lanes`].
-#[derive(Debug, Clone)]
-pub struct Lanes<'a, T> {
-    view: View<'a, T>,
-    axis: usize,
-    /// The index of the next lane; its entry for `axis` stays 0.
-    index: Dims<usize>,
-    remaining: usize,
-}
-
-impl<'a, T> Lanes<'a, T> {
-    fn new(view: View<'a, T>, axis: usize) -> Lanes<'a, T> {
-        let index = view.shape().iter().map(|_| 0).collect();
-        let remaining = if view.is_empty() { 0 } else { view.len() / view.shape()[axis] };
-        Lanes { view, axis, index, remaining }
+    fn into_iter(self) -> IterMut<'a, T> {
+        IterMut { places: Places::new(self.strided()), memory: PhantomData }
     }
 }
 
-impl<'a, T> Iterator for Lanes<'a, T> {
-    type Item = View<'a, T>;
+impl<'a, T> IntoIterator for &'a Array<T> {
+    type Item = &'a T;
+    type IntoIter = Iter<'a, T>;
 
-    fn next(&mut self) -> Option<View<'a, T>> {
-        self.remaining = self.remaining.checked_sub(1)?;
-        let lane = self.view.lane(&self.index, self.axis);
-        for axis in (0..self.index.len()).rev().filter(|&axis| axis != self.axis) {
-            self.index[axis] += 1;
-            if self.index[axis] < self.view.shape()[axis] {
-                break;
-            }
-            self.index[axis] = 0;
-        }
-        Some(lane)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.remaining, Some(self.remaining))
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
     }
 }
 
-impl<T> ExactSizeIterator for Lanes<'_, T> {}
-impl<T> FusedIterator for Lanes<'_, T> {}
-
-/// The sub-views of a view along its first axis; made by [`View::outer_iter`].
-#[derive(Debug, Clone)]
-pub struct OuterIter<'a, T> {
-    view: View<'a, T>,
-    remaining: usize,
-}
-
-impl<'a, T> Iterator for OuterIter<'a, T> {
-    type Item = View<'a, T>;
-
-    fn next(&mut self) -> Option<View<'a, T>> {
-        let index = self.view.shape().first().copied().unwrap_or(0) - self.remaining;
-        self.remaining = self.remaining.checked_sub(1)?;
-        Some(self.view.row(index))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.remaining, Some(self.remaining))
+impl<T> std::fmt::Debug for Iter<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Iter").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
-impl<T> ExactSizeIterator for OuterIter<'_, T> {}
-impl<T> FusedIterator for OuterIter<'_, T> {}
+impl<T> std::fmt::Debug for IterMut<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IterMut").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::s;
 
     #[test]
     fn elements_come_in_row_major_order_whatever_the_strides() {
@@ -168,20 +282,22 @@ mod tests {
     }
 
     #[test]
-    fn lanes_run_along_their_axis() {
-        let numbers: Vec<u32> = (0..6).collect();
-        let view = View::from_shape([2, 3], &numbers).unwrap();
-        let lanes = |axis| view.lanes(axis).unwrap().map(|lane| lane.to_vec()).collect::<Vec<_>>();
-        assert_eq!(lanes(0), [[0, 3], [1, 4], [2, 5]]);
-        assert_eq!(lanes(1), [[0, 1, 2], [3, 4, 5]]);
-        assert!(matches!(view.lanes(2), Err(Error::InvalidAxis { axis: 2, .. })));
-    }
-
-    #[test]
-    fn rows_are_the_sub_views_of_the_first_axis() {
-        let view = View::from_shape([2, 3], &[0, 1, 2, 3, 4, 5]).unwrap();
-        let rows: Vec<_> = view.outer_iter().map(|row| row.to_vec()).collect();
-        assert_eq!(rows, [[0, 1, 2], [3, 4, 5]]);
-        assert_eq!(view.slice(s![0, 0]).unwrap().outer_iter().count(), 0);
+    fn folding_goes_on_where_next_stopped() {
+        let mut numbers: Vec<u32> = (0..24).collect();
+        let view = View::from_shape([4, 6], &numbers).unwrap().transpose();
+        let all: Vec<u32> = view.iter().copied().collect();
+        for taken in 0..=24 {
+            let mut iter = view.iter();
+            assert!(iter.by_ref().take(taken).eq(&all[..taken]));
+            assert_eq!(iter.len(), 24 - taken);
+            let mut rest = Vec::new();
+            iter.clone().for_each(|&element| rest.push(element));
+            assert_eq!(rest, all[taken..]);
+        }
+        let mut view = ViewMut::from_shape([4, 6], &mut numbers).unwrap().transpose();
+        let mut iter = view.iter_mut();
+        *iter.nth(4).unwrap() = 100;
+        iter.for_each(|element| *element += 1);
+        assert_eq!(view.view().iter().take(6).collect::<Vec<_>>(), [&0, &6, &12, &18, &100, &8]);
     }
 }

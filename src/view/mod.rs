@@ -1,39 +1,52 @@
-//! Strided memory: borrowed [`View`]s and small owned [`Array`]s. No files.
+//! Strided memory: borrowed [`View`]s and [`ViewMut`]s, and small owned [`Array`]s. No files.
 //!
-//! `mod.rs` holds `View` and the only `unsafe` of these rooms; `iter.rs`, `array.rs` and
-//! `display.rs` are safe code on top.
+//! `strided.rs` finds places, in integers; `mod.rs` and `view_mut.rs` say who may read and write
+//! there and for how long; `copy.rs`, `iter.rs` and `parts.rs` walk; `array.rs` and `display.rs`
+//! are on top.
 //!
 //! # Safety
 //!
 //! A `View<'a, T>` is a pointer and a layout. Its one invariant: **every index inside `shape`
-//! leads to an initialised `T` that nobody changes during `'a`.** Constructors prove it from a
-//! slice; every operation keeps it, because it only ever reaches a part of the elements reached
-//! before. Where a view has no elements its pointer may lie anywhere: it is moved with
-//! `wrapping_offset` and never read.
+//! leads to an initialised `T` that nobody changes during `'a`.** That of a `ViewMut<'a, T>`:
+//! **every index leads to an initialised `T` of its own, which nobody else reads or changes during
+//! `'a`.** Constructors prove them from a slice; every operation keeps them, because it only ever
+//! reaches a part of the elements reached before. Where a view has no elements its pointer may lie
+//! anywhere: it is moved with `wrapping_offset` and never read.
+//!
+//! A `ViewMut` is no `&mut [T]` over its whole span: interleaved tiles would be two of those over
+//! the same bytes, which is undefined behaviour although no element is shared.
 
 #![allow(unsafe_code)]
 
 mod array;
+mod copy;
 mod display;
 mod iter;
+mod parts;
+mod strided;
+mod view_mut;
 
 pub use array::Array;
 pub(crate) use display::Picture;
-pub use iter::{Iter, Lanes, OuterIter};
+pub use iter::{Iter, IterMut};
+pub use parts::{Lanes, LanesMut, OuterIter, OuterIterMut, ViewTiles, ViewTilesMut};
+pub use view_mut::ViewMut;
 
 use std::marker::PhantomData;
-use std::ops::Index;
+use std::ops::{Index, Range};
 
 use crate::error::{Error, Result};
-use crate::layout::{Layout, Order};
+use crate::layout::Layout;
 use crate::slice::SliceItem;
+use strided::Strided;
 
 /// A borrowed, strided, N-dimensional view of elements in memory.
 ///
 /// Slicing and turning a view around makes another view and copies nothing. Methods return views
 /// and references that live as long as the memory, `'a`, not as long as the view.
 ///
-/// There is no arithmetic here on purpose: iterate, copy out, or hand the slice on.
+/// There is no arithmetic here on purpose: iterate, copy out, or hand the view to a library that
+/// computes, as the `ndarray-0_17` feature does.
 ///
 /// # Example
 ///
@@ -50,9 +63,8 @@ use crate::slice::SliceItem;
 pub struct View<'a, T> {
     /// # Invariants
     ///
-    /// See the module: with `layout`, every index leads to a `T` that is frozen for `'a`.
-    first: *const T,
-    layout: Layout,
+    /// See the module: every index leads to a `T` that is frozen for `'a`.
+    strided: Strided<T>,
     memory: PhantomData<&'a [T]>,
 }
 
@@ -75,80 +87,74 @@ impl<'a, T> View<'a, T> {
         }
         // The invariant holds: contiguous in C order, the layout reaches each element of the
         // slice once, and nothing else.
-        Ok(View { first: elements.as_ptr(), layout, memory: PhantomData })
+        Ok(View::of(Strided::new(elements.as_ptr(), layout)))
     }
 
     /// A view of the elements of a slice that `layout` reaches from `start`; `None` where it
     /// would reach outside.
     pub(crate) fn from_layout(elements: &'a [T], start: isize, layout: Layout) -> Option<Self> {
-        if !layout.is_empty() {
-            let (below, above) = reach(&layout);
-            let lowest = start.checked_add(below)?;
-            let highest = start.checked_add(above)?;
-            if lowest < 0 || highest as usize >= elements.len() {
-                return None;
-            }
-        }
-        // The invariant holds: all positions lie between the lowest and the highest, both inside
-        // `elements`, which is initialised and borrowed for 'a.
-        Some(View { first: elements.as_ptr().wrapping_offset(start), layout, memory: PhantomData })
+        // The invariant holds: all positions lie inside `elements`, which is initialised and
+        // borrowed for 'a.
+        is_inside(elements.len(), start, &layout)
+            .then(|| View::of(Strided::new(elements.as_ptr().wrapping_offset(start), layout)))
+    }
+
+    /// Callers vouch for the invariant.
+    fn of(strided: Strided<T>) -> View<'a, T> {
+        View { strided, memory: PhantomData }
     }
 
     /// The length of each axis.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
-        self.layout.shape()
+        self.strided.shape()
     }
 
     /// How far one step along each axis leads, in elements; negative where the axis runs backwards.
     #[must_use]
     pub fn strides(&self) -> &[isize] {
-        self.layout.strides()
+        self.layout().strides()
     }
 
     /// The number of axes.
     #[must_use]
     pub fn ndim(&self) -> usize {
-        self.layout.ndim()
+        self.strided.ndim()
     }
 
     /// The number of elements.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.layout.len()
+        self.layout().len()
     }
 
     /// Does the view hold no elements?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.layout.is_empty()
+        self.layout().is_empty()
     }
 
     pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
+        self.strided.layout()
     }
 
     /// The element at `index`, or `None` outside the view or with a wrong number of axes.
     #[must_use]
     #[inline]
     pub fn get(&self, index: impl AsRef<[usize]>) -> Option<&'a T> {
-        let position = self.layout.position(index.as_ref())?;
-        // SAFETY: `position` belongs to an index inside the shape, so by the invariant it leads
-        // to a frozen `T`; hence the reference is valid for 'a.
-        Some(unsafe { &*self.first.offset(position) })
+        let place = self.strided.place(index.as_ref())?;
+        // SAFETY: `place` belongs to an index inside the shape, so by the invariant it is a frozen
+        // `T`; hence the reference is valid for 'a.
+        Some(unsafe { &*place })
     }
 
     /// All elements as one slice, where they follow each other in row-major order.
     #[must_use]
     pub fn as_slice(&self) -> Option<&'a [T]> {
-        if self.is_empty() {
-            return Some(&[]);
-        }
+        let (first, len) = self.strided.contiguous()?;
         // SAFETY: contiguous in C order, so the `len` elements from `first` on are exactly the
         // ones the invariant speaks of; hence a slice of them is valid for 'a.
-        self.layout
-            .is_contiguous(Order::C)
-            .then(|| unsafe { std::slice::from_raw_parts(self.first, self.len()) })
+        Some(unsafe { std::slice::from_raw_parts(first, len) })
     }
 
     /// The part of the view that [`s!`](crate::s) names. Copies nothing, allocates nothing up to
@@ -159,15 +165,13 @@ impl<'a, T> View<'a, T> {
     /// [`Error::OutOfBounds`], [`Error::ReversedRange`], [`Error::RankMismatch`],
     /// [`Error::InvalidAxis`], [`Error::TooManyAxes`].
     pub fn slice(&self, items: impl AsRef<[SliceItem]>) -> Result<View<'a, T>> {
-        let (start, layout) = self.layout.slice(items.as_ref())?;
-        Ok(self.part(start, layout))
+        self.strided.slice(items.as_ref()).map(View::of)
     }
 
     /// The same elements with the axes in reverse order.
     #[must_use]
     pub fn transpose(&self) -> View<'a, T> {
-        let reversed: Vec<usize> = (0..self.ndim()).rev().collect();
-        self.part(0, self.layout.permute(&reversed))
+        View::of(self.strided.transpose())
     }
 
     /// The same elements with the axes in the order given: axis `i` of the result is axis
@@ -178,206 +182,165 @@ impl<'a, T> View<'a, T> {
     /// [`Error::RankMismatch`], and [`Error::InvalidAxis`] where an axis is unknown or named
     /// twice.
     pub fn permute(&self, axes: impl AsRef<[usize]>) -> Result<View<'a, T>> {
-        let axes = axes.as_ref();
-        if axes.len() != self.ndim() {
-            return Err(Error::RankMismatch { expected: self.ndim(), found: axes.len() });
-        }
-        for (place, &axis) in axes.iter().enumerate() {
-            if axis >= self.ndim() || axes[..place].contains(&axis) {
-                let problem = "each axis of the array is needed once in a permutation";
-                return Err(Error::InvalidAxis { axis: place, problem });
-            }
-        }
-        Ok(self.part(0, self.layout.permute(axes)))
+        self.strided.permute(axes.as_ref()).map(View::of)
+    }
+
+    /// The same elements with a range of adjacent axes as one: `1..3` makes of shape
+    /// `[2, 3, 4, 5]` the shape `[2, 12, 5]`. Copies nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidAxis`] where the range names no axis or one that is not there, and where
+    /// the axes do not follow each other in memory, as after a transposition.
+    pub fn merge_axes(&self, axes: Range<usize>) -> Result<View<'a, T>> {
+        self.strided.merge_axes(axes).map(View::of)
+    }
+
+    /// The same elements with one axis as several, in row-major order: axis 1 of shape `[2, 12]`
+    /// split into `[3, 4]` makes `[2, 3, 4]`. Copies nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidAxis`] where the view has no such axis, where the lengths do not multiply
+    /// to its length, and where there are more than 64 axes then.
+    pub fn split_axis(&self, axis: usize, lens: impl AsRef<[usize]>) -> Result<View<'a, T>> {
+        self.strided.split_axis(axis, lens.as_ref()).map(View::of)
+    }
+
+    /// The two parts of the view before and from `index` of an axis on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidAxis`] where the view has no such axis, [`Error::OutOfBounds`] where
+    /// `index` is larger than its length.
+    pub fn split_at(&self, axis: usize, index: usize) -> Result<(View<'a, T>, View<'a, T>)> {
+        let [before, after] = self.strided.split_at(axis, index)?;
+        Ok((View::of(before), View::of(after)))
+    }
+
+    /// Folds all elements into one value, in the order in which they lie in memory, which is the
+    /// fastest; [`iter`](Self::iter) goes in row-major order.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let view = mmap_array::View::from_shape([2, 2], &[1, 2, 3, 4])?;
+    /// assert_eq!(view.transpose().fold(0, |sum, element| sum + element), 10);
+    /// # Ok::<(), mmap_array::Error>(())
+    /// ```
+    pub fn fold<B>(&self, init: B, f: impl FnMut(B, &'a T) -> B) -> B {
+        View::of(self.strided.in_memory_order()).iter().fold(init, f)
     }
 
     /// The same elements with one axis backwards.
     pub(crate) fn invert_axis(&mut self, axis: usize) {
-        // An inverted axis reaches the same elements, so the invariant is kept.
-        self.first = self.first.wrapping_offset(self.layout.invert_axis(axis));
-    }
-
-    /// A view of some of this view's elements. Callers pass what `Layout` made of ours, which
-    /// reaches a part of our elements, so the invariant is kept.
-    fn part(&self, start: isize, layout: Layout) -> View<'a, T> {
-        View { first: self.first.wrapping_offset(start), layout, memory: PhantomData }
+        self.strided.invert_axis(axis);
     }
 
     /// The box of the view with this start and shape, which must lie inside.
     pub(crate) fn window(&self, start: &[usize], shape: &[usize]) -> View<'a, T> {
-        let mut position = 0;
-        for axis in 0..self.ndim() {
-            assert!(shape[axis] <= self.shape()[axis] - start[axis], "a window leaves its view");
-            position += start[axis] as isize * self.strides()[axis];
-        }
-        self.part(position, self.layout.with_shape(shape))
-    }
-}
-
-impl<'a, T> View<'a, T> {
-    /// The lane along `axis` through `index`, which must lie inside the view.
-    fn lane(&self, index: &[usize], axis: usize) -> View<'a, T> {
-        let position = self.layout.position(index).expect("a lane goes through an element");
-        self.part(position, self.layout.permute(&[axis]))
+        View::of(self.strided.window(start, shape))
     }
 
-    /// The only element of a view without axes, as a row.
-    fn as_row(&self) -> View<'a, T> {
-        debug_assert_eq!(self.ndim(), 0);
-        self.part(0, Layout::from_parts([1].as_slice().into(), [0].as_slice().into()))
-    }
-
-    /// The sub-view at `index` of the first axis, which must lie inside the view.
-    fn row(&self, index: usize) -> View<'a, T> {
-        assert!(index < self.shape()[0]);
-        let mut layout = self.layout.clone();
-        layout.remove_axis(0);
-        self.part(index as isize * self.strides()[0], layout)
+    /// The part of the view that `start` and `layout`, made of its own layout, say.
+    pub(crate) fn part(&self, start: isize, layout: Layout) -> View<'a, T> {
+        View::of(self.strided.part(start, layout))
     }
 }
 
 impl<T: Copy> View<'_, T> {
     /// Copies all elements out, in row-major order. Aborts where memory runs out, as
-    /// `slice::to_vec` does.
+    /// `slice::to_vec` does; [`to_array`](Self::to_array) does not.
     #[must_use]
     pub fn to_vec(&self) -> Vec<T> {
-        match self.as_slice() {
-            Some(elements) => elements.to_vec(),
-            None => {
-                let mut copy = Vec::with_capacity(self.len());
-                copy.extend(self.iter());
-                copy
-            }
-        }
+        let mut copy = Vec::with_capacity(self.len());
+        self.append_to(&mut copy);
+        copy
     }
 
-    /// Copies all elements to the places of `target` that `layout`, of the same shape, reaches
-    /// from `start`.
+    /// Copies all elements out, in row-major order, with their shape.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`].
+    pub fn to_array(&self) -> Result<Array<T>> {
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(self.len()).map_err(|_| Error::OutOfMemory {
+            byte_len: (self.len() as u64).saturating_mul(size_of::<T>() as u64),
+        })?;
+        self.append_to(&mut copy);
+        Array::from_vec(self.shape(), copy)
+    }
+
+    /// Appends all elements to an empty vector that has room for them.
+    fn append_to(&self, copy: &mut Vec<T>) {
+        let len = self.len();
+        assert!(copy.is_empty() && copy.capacity() >= len);
+        let layout = Layout::of_memory::<T>(self.shape()).expect("a view's shape is a shape");
+        // SAFETY: by the invariant our elements are readable; `layout` reaches the first `len`
+        // places of `copy`, each once, and it has room for them; its memory is its own, so none of
+        // our elements lies there.
+        unsafe { copy::copy(&self.strided, copy.as_mut_ptr(), &layout) };
+        // SAFETY: the copy initialised the first `len` elements.
+        unsafe { copy.set_len(len) };
+    }
+
+    /// Copies all elements to a slice, in row-major order. Allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LenMismatch`] where `out` has not as many elements as the view.
+    pub fn copy_to_slice(&self, out: &mut [T]) -> Result<()> {
+        ViewMut::from_shape(self.shape(), out)?.copy_from(self)
+    }
+
+    /// Copies all elements to the places of `target` that `layout`, of the same shape and reaching
+    /// no place twice, reaches from `start`.
     ///
     /// # Panics
     ///
     /// Where `layout` has another shape or reaches outside `target`.
     pub(crate) fn copy_to(&self, target: &mut [T], start: isize, layout: &Layout) {
-        assert_eq!(self.shape(), layout.shape());
-        if self.is_empty() {
-            return;
-        }
-        let (below, above) = reach(layout);
-        assert!(start + below >= 0 && ((start + above) as usize) < target.len());
-
-        // Walk in the target's order: scattered loads are cheaper than scattered stores.
-        let mut axes: Vec<CopyAxis> = (0..self.ndim())
-            .map(|axis| CopyAxis {
-                len: self.shape()[axis],
-                from: self.strides()[axis],
-                to: layout.strides()[axis],
-            })
-            .filter(|axis| axis.len > 1)
-            .collect();
-        axes.sort_by_key(|axis| std::cmp::Reverse(axis.to.unsigned_abs()));
-        axes.dedup_by(|inner, outer| outer.merge(inner));
-        // The axis along which the source lies close together goes beside the innermost one, where
-        // both are walked in blocks.
-        let close = (0..axes.len()).min_by_key(|&axis| axes[axis].from.unsigned_abs());
-        if let Some(close) = close.filter(|&close| close + 1 < axes.len()) {
-            let last = axes.len() - 1;
-            axes[close..last].rotate_left(1);
-        }
-        // SAFETY: every index of `axes` is an index of our shape, so by the invariant it leads
-        // from `first` to a `T`; the same index leads to a place of `target`, because all places
-        // lie between the lowest and the highest, both checked above; and `target` is borrowed
-        // mutably, so it overlaps none of our elements.
-        unsafe { copy_axes(self.first, target.as_mut_ptr().offset(start), &axes) }
+        let target = ViewMut::from_layout(target, start, layout.clone());
+        target.expect("a layout inside its memory").copy_all(self);
     }
 }
 
-/// One axis of a copy: its length, and the strides in the source and the target.
-struct CopyAxis {
-    len: usize,
-    from: isize,
-    to: isize,
-}
-
-impl CopyAxis {
-    /// Takes the next inner axis in, where both together are one axis on both sides.
-    fn merge(&mut self, inner: &CopyAxis) -> bool {
-        let len = inner.len as isize;
-        let one = Some(self.from) == inner.from.checked_mul(len)
-            && Some(self.to) == inner.to.checked_mul(len);
-        if one {
-            *self = CopyAxis { len: self.len * inner.len, ..*inner };
-        }
-        one
+/// Whether all elements of a layout, reached from `start`, lie inside a slice of `len`.
+fn is_inside(len: usize, start: isize, layout: &Layout) -> bool {
+    if layout.is_empty() {
+        return true;
     }
-}
-
-/// Indices of a block along each of its two axes.
-const BLOCK: usize = 16;
-
-/// Copies element by element along `axes`, outermost first.
-///
-/// # Safety
-///
-/// For every index along `axes`, `from` moved by its strides must be readable, `to` moved by its
-/// strides must be writable, and no element may be both.
-unsafe fn copy_axes<T: Copy>(from: *const T, to: *mut T, axes: &[CopyAxis]) {
-    match axes {
-        // SAFETY: the caller vouches for the only index there is.
-        [] => unsafe { *to = *from },
-        [CopyAxis { len, from: 1, to: 1 }] => {
-            // SAFETY: the caller vouches for all `len` indices, which lie side by side.
-            unsafe { to.copy_from_nonoverlapping(from, *len) }
-        }
-        [axis] => {
-            for i in 0..axis.len as isize {
-                // SAFETY: the caller vouches for index `i`.
-                unsafe { *to.offset(i * axis.to) = *from.offset(i * axis.from) };
-            }
-        }
-        [outer, inner]
-            if outer.from.unsigned_abs() < inner.from.unsigned_abs()
-                && (outer.len > BLOCK || inner.len > BLOCK) =>
-        {
-            // Transposing: in blocks, every cache line is used up while it is there.
-            for i in (0..outer.len).step_by(BLOCK) {
-                for j in (0..inner.len).step_by(BLOCK) {
-                    let block = [
-                        CopyAxis { len: BLOCK.min(outer.len - i), ..*outer },
-                        CopyAxis { len: BLOCK.min(inner.len - j), ..*inner },
-                    ];
-                    let (i, j) = (i as isize, j as isize);
-                    // SAFETY: the caller vouches for every index, and so for those of a block.
-                    unsafe {
-                        let from = from.offset(i * outer.from + j * inner.from);
-                        copy_axes(from, to.offset(i * outer.to + j * inner.to), &block);
-                    }
-                }
-            }
-        }
-        [axis, inner @ ..] => {
-            for i in 0..axis.len as isize {
-                // SAFETY: the caller vouches for every index along `inner` from index `i` on.
-                unsafe { copy_axes(from.offset(i * axis.from), to.offset(i * axis.to), inner) };
-            }
-        }
-    }
-}
-
-/// The lowest and the highest position that a layout with elements reaches from its first one.
-fn reach(layout: &Layout) -> (isize, isize) {
-    let mut reach = (0, 0);
+    let (mut lowest, mut highest) = (Some(start), Some(start));
     for (&len, &stride) in layout.shape().iter().zip(layout.strides()) {
         let last = (len - 1) as isize * stride;
-        if last < 0 { reach.0 += last } else { reach.1 += last }
+        let end = if last < 0 { &mut lowest } else { &mut highest };
+        *end = end.and_then(|end| end.checked_add(last));
     }
-    reach
+    lowest.is_some_and(|lowest| lowest >= 0)
+        && highest.is_some_and(|highest| (highest as usize) < len)
 }
 
 impl<T> Clone for View<'_, T> {
     fn clone(&self) -> Self {
-        self.part(0, self.layout.clone())
+        View::of(self.strided.clone())
     }
 }
+
+/// Views are equal where they have the same shape and equal elements.
+impl<T: PartialEq<U>, U> PartialEq<View<'_, U>> for View<'_, T> {
+    fn eq(&self, other: &View<'_, U>) -> bool {
+        if self.shape() != other.shape() {
+            return false;
+        }
+        match (self.as_slice(), other.as_slice()) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => self.iter().eq(other.iter()),
+        }
+    }
+}
+
+impl<T: Eq> Eq for View<'_, T> {}
 
 /// Panics where the index is outside the view or has a wrong number of axes; [`View::get`] does
 /// not.
@@ -389,7 +352,7 @@ impl<T, I: AsRef<[usize]>> Index<I> for View<'_, T> {
         let index = index.as_ref();
         match self.get(index) {
             Some(element) => element,
-            None => panic!("{}", self.layout.position_error(index)),
+            None => panic!("{}", self.layout().position_error(index)),
         }
     }
 }
@@ -423,6 +386,7 @@ impl<'a, T> From<&View<'a, T>> for View<'a, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::Order;
     use crate::s;
 
     #[test]
