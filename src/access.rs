@@ -1,26 +1,41 @@
-//! What a handle may do with its file, as types: a write to a read-only array does not compile.
+//! What a handle may do with its array, as types: a write to a read-only one does not compile.
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// What a handle may do: [`ReadOnly`] or [`ReadWrite`]. Sealed: there are no others.
+/// What a handle may do: [`ReadOnly`], [`ReadWrite`] or [`CopyOnWrite`]. Sealed: there are no
+/// others.
 pub trait Access: sealed::Sealed + Send + Sync + 'static {
     /// May it write to its file?
     #[doc(hidden)]
     const WRITES: bool;
 }
 
-/// The file is only read; NumPy's mode `r`.
+/// Access that may change elements: [`ReadWrite`] or [`CopyOnWrite`].
+pub trait Writable: Access {}
+
+/// Access that sees what the file holds, and nothing else: [`ReadOnly`] or [`ReadWrite`]. Pages of
+/// such an array can be let go, because the file has them.
+pub trait Evictable: Access {}
+
+/// The array is only read; NumPy's mode `r`.
 #[derive(Debug, Clone, Copy)]
 pub enum ReadOnly {}
 
-/// The file is read and written; NumPy's modes `r+` and `w+`.
+/// The array is read and written; NumPy's modes `r+` and `w+`.
 #[derive(Debug, Clone, Copy)]
 pub enum ReadWrite {}
 
+/// The array is read, and written in memory only: the file stays as it is; NumPy's mode `c`. For
+/// mapped arrays.
+#[derive(Debug, Clone, Copy)]
+pub enum CopyOnWrite {}
+
 impl sealed::Sealed for ReadOnly {}
 impl sealed::Sealed for ReadWrite {}
+impl sealed::Sealed for CopyOnWrite {}
+
 impl Access for ReadOnly {
     const WRITES: bool = false;
 }
@@ -28,3 +43,12 @@ impl Access for ReadOnly {
 impl Access for ReadWrite {
     const WRITES: bool = true;
 }
+
+impl Access for CopyOnWrite {
+    const WRITES: bool = false;
+}
+
+impl Writable for ReadWrite {}
+impl Writable for CopyOnWrite {}
+impl Evictable for ReadOnly {}
+impl Evictable for ReadWrite {}

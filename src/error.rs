@@ -140,6 +140,21 @@ pub enum Error {
         error: io::Error,
     },
 
+    /// The system does not map the file: its address space, or a limit of the process (`ulimit -v`),
+    /// is too small, or the file system cannot.
+    #[error(
+        "cannot map {byte_len} bytes of {path:?}: {error}; open it as `NpyFile`, which needs no \
+         address space for it"
+    )]
+    CannotMap {
+        /// The file.
+        path: PathBuf,
+        /// Bytes from the file's start to the array's end.
+        byte_len: u64,
+        /// The operating system's answer.
+        error: io::Error,
+    },
+
     /// The file does not begin as an `.npy` file does.
     #[error("{} is not an .npy file: it begins with {found}, not with \"\\x93NUMPY\"", name(path))]
     HeaderMagic {
@@ -378,7 +393,9 @@ impl Error {
     #[must_use]
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         match self {
-            Error::Io { error, .. } | Error::CannotReserve { error, .. } => Some(error.kind()),
+            Error::Io { error, .. }
+            | Error::CannotReserve { error, .. }
+            | Error::CannotMap { error, .. } => Some(error.kind()),
             Error::AlreadyExists { .. } => Some(io::ErrorKind::AlreadyExists),
             Error::AlreadyOpen { .. } => Some(io::ErrorKind::WouldBlock),
             Error::SyncFailed { kind, .. } => Some(*kind),

@@ -140,13 +140,16 @@
 #![doc(test(attr(deny(warnings))))]
 
 mod access;
+mod array;
 mod dims;
+mod doors;
 mod element;
 mod error;
 mod file;
 mod layout;
 mod npy;
 mod options;
+mod shared;
 mod slice;
 mod storage;
 mod transfer;
@@ -155,17 +158,20 @@ mod window;
 
 pub use bytemuck;
 
-pub use access::{Access, ReadOnly, ReadWrite};
+pub use access::{Access, CopyOnWrite, Evictable, ReadOnly, ReadWrite, Writable};
+pub use array::{MmapArray, MmapArrayCow, MmapArrayMut};
+pub use doors::{load, save};
 pub use element::{Bool, Bytes, Element, Void};
 pub use error::{Error, Result};
 pub use file::NpyFile;
 pub use layout::Order;
 pub use npy::{ByteOrder, DType, Field, Header, Kind, TimeUnit};
-pub use options::{OpenOptions, load, save};
+pub use options::OpenOptions;
+pub use shared::{ReadGuard, SharedMmapArray, WriteGuard};
 #[doc(hidden)]
 pub use slice::slice_items;
 pub use slice::{NewAxis, SliceItem};
-pub use storage::{Allocation, Lock, LockState, Publish};
+pub use storage::{Advice, Allocation, Lock, LockState, Publish};
 pub use view::{
     Array, Iter, IterMut, Lanes, LanesMut, OuterIter, OuterIterMut, View, ViewMut, ViewTiles,
     ViewTilesMut,

@@ -1,21 +1,27 @@
-//! From a path to an open array and back: [`OpenOptions`], and the doors that use it.
+//! From a path to an open array: [`OpenOptions`].
 //!
 //! This is the one file that knows every step. Opening: a regular file, its lock, its header from
-//! a private copy, the element type, the length. Creating: a file without a name, its lock, its
-//! space, its header, and then its name.
+//! a private copy, the element type, the length, and the mapping where one is wanted. Creating: a
+//! file without a name, its lock, its space, its header, its mapping, and then its name.
+
+// For `unsafe fn` alone.
+#![allow(unsafe_code)]
 
 use std::fs::File;
 use std::path::Path;
 
-use crate::access::{ReadOnly, ReadWrite};
+use crate::access::{Access, ReadOnly, ReadWrite};
+use crate::array::{MmapArray, MmapArrayCow, MmapArrayMut};
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::file::NpyFile;
 use crate::layout::Order;
 use crate::npy::{self, DType, Header};
 use crate::s;
-use crate::storage::{self, Allocation, Lock, LockState, NewFile, Publish};
-use crate::view::{Array, View};
+use crate::storage::{
+    self, Advice, Allocation, Lock, LockState, MapMode, Mapping, NewFile, Publish,
+};
+use crate::view::View;
 
 /// How to open or create an array, where the defaults do not fit.
 ///
@@ -45,6 +51,7 @@ pub struct OpenOptions {
     order: Option<Order>,
     overwrite: bool,
     publish: Publish,
+    advice: Advice,
     max_header_len: usize,
     align_data: usize,
 }
@@ -64,15 +71,16 @@ impl OpenOptions {
             order: None,
             overwrite: false,
             publish: Publish::AtOnce,
+            advice: Advice::Normal,
             max_header_len: Header::DEFAULT_MAX_LEN,
             align_data: 64,
         }
     }
 
-    /// Which lock to take. By default a writable file is locked exclusively, and
-    /// [`open_file`](Self::open_file) takes no lock: reading by position is safe while others
-    /// write. With `Exclusive` or `Cooperative` it takes a shared one, which keeps out whoever
-    /// wants to write alone.
+    /// Which lock to take. By default a writable array is locked exclusively, a mapped reader takes
+    /// a shared lock, and [`open_file`](Self::open_file) takes none: reading by position is safe
+    /// while others write. With `Exclusive` or `Cooperative` it takes a shared one too, which keeps
+    /// out whoever wants to write alone.
     pub const fn lock(mut self, lock: Lock) -> Self {
         self.lock = Some(lock);
         self
@@ -109,6 +117,12 @@ impl OpenOptions {
         self
     }
 
+    /// How a mapped array will be read; see [`MmapArray::advise`].
+    pub const fn advice(mut self, advice: Advice) -> Self {
+        self.advice = advice;
+        self
+    }
+
     /// The longest header that is read, in bytes; 1 MiB by default, and 64 MiB at most. Reading a
     /// header may take some hundred times its length in memory.
     pub const fn max_header_len(mut self, bytes: usize) -> Self {
@@ -123,22 +137,20 @@ impl OpenOptions {
         self
     }
 
-    /// Opens an array to read.
+    /// Opens an array to read by position.
     ///
     /// # Errors
     ///
     /// As [`NpyFile::open`].
     pub fn open_file<T: Element>(&self, path: impl AsRef<Path>) -> Result<NpyFile<T, ReadOnly>> {
-        let path = path.as_ref();
-        let (file, len, lock) = match self.lock {
-            None | Some(Lock::Off) => open_unlocked(path, false)?,
-            Some(Lock::Exclusive | Lock::Cooperative) => storage::open_locked(path, false, false)?,
+        let exclusive = match self.lock {
+            None | Some(Lock::Off) => None,
+            Some(Lock::Exclusive | Lock::Cooperative) => Some(false),
         };
-        let header = self.read_header::<T>(&file, path, len)?;
-        NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
+        self.open_as(path.as_ref(), exclusive)
     }
 
-    /// Opens an array to read and write.
+    /// Opens an array to read and write by position.
     ///
     /// # Errors
     ///
@@ -147,17 +159,15 @@ impl OpenOptions {
         &self,
         path: impl AsRef<Path>,
     ) -> Result<NpyFile<T, ReadWrite>> {
-        let path = path.as_ref();
-        let (file, len, lock) = match self.lock {
-            Some(Lock::Off) => open_unlocked(path, true)?,
-            Some(Lock::Cooperative) => storage::open_locked(path, true, false)?,
-            None | Some(Lock::Exclusive) => storage::open_locked(path, true, true)?,
+        let exclusive = match self.lock {
+            Some(Lock::Off) => None,
+            Some(Lock::Cooperative) => Some(false),
+            None | Some(Lock::Exclusive) => Some(true),
         };
-        let header = self.read_header::<T>(&file, path, len)?;
-        NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
+        self.open_as(path.as_ref(), exclusive)
     }
 
-    /// Creates an array of zeros of this shape.
+    /// Creates an array of zeros of this shape, to read and write by position.
     ///
     /// # Errors
     ///
@@ -167,7 +177,106 @@ impl OpenOptions {
         path: impl AsRef<Path>,
         shape: impl AsRef<[usize]>,
     ) -> Result<NpyFile<T, ReadWrite>> {
-        let path = path.as_ref();
+        let file = self.create_unnamed(path.as_ref(), shape.as_ref())?;
+        self.name(&file)?;
+        Ok(file)
+    }
+
+    /// Maps an array to read.
+    ///
+    /// # Errors
+    ///
+    /// As [`MmapArray::open`].
+    ///
+    /// # Safety
+    ///
+    /// See [`MmapArray`](MmapArray#safety).
+    pub unsafe fn open<T: Element>(&self, path: impl AsRef<Path>) -> Result<MmapArray<T>> {
+        let file = self.open_as::<T, ReadOnly>(path.as_ref(), self.mapped_reader())?;
+        // SAFETY: the caller's promise is the one that is asked for.
+        unsafe { self.map(file, MapMode::Read) }
+    }
+
+    /// Maps an array to read and write.
+    ///
+    /// # Errors
+    ///
+    /// As [`MmapArray::open_mut`].
+    ///
+    /// # Safety
+    ///
+    /// See [`MmapArray`](MmapArray#safety).
+    pub unsafe fn open_mut<T: Element>(&self, path: impl AsRef<Path>) -> Result<MmapArrayMut<T>> {
+        let file = self.open_file_mut(path)?;
+        // SAFETY: the caller's promise is the one that is asked for.
+        unsafe { self.map(file, MapMode::Write) }
+    }
+
+    /// Maps an array to read, and to write in memory only.
+    ///
+    /// # Errors
+    ///
+    /// As [`MmapArray::open_cow`].
+    ///
+    /// # Safety
+    ///
+    /// See [`MmapArray`](MmapArray#safety).
+    pub unsafe fn open_cow<T: Element>(&self, path: impl AsRef<Path>) -> Result<MmapArrayCow<T>> {
+        let file = self.open_as::<T, ReadOnly>(path.as_ref(), self.mapped_reader())?;
+        // SAFETY: the caller's promise is the one that is asked for.
+        unsafe { self.map(file, MapMode::Copy) }
+    }
+
+    /// Creates an array of zeros of this shape, and maps it to read and write.
+    ///
+    /// # Errors
+    ///
+    /// As [`MmapArray::create`], and [`Error::InvalidOption`].
+    ///
+    /// # Safety
+    ///
+    /// See [`MmapArray`](MmapArray#safety).
+    pub unsafe fn create<T: Element>(
+        &self,
+        path: impl AsRef<Path>,
+        shape: impl AsRef<[usize]>,
+    ) -> Result<MmapArrayMut<T>> {
+        let file = self.create_unnamed(path.as_ref(), shape.as_ref())?;
+        // SAFETY: the caller's promise is the one that is asked for.
+        let array = unsafe { self.map(file, MapMode::Write)? };
+        // Last, so that what cannot be mapped leaves nothing behind.
+        self.name(array.file())?;
+        Ok(array)
+    }
+
+    /// The lock of a mapped reader, which nobody may write under: a shared one.
+    fn mapped_reader(&self) -> Option<bool> {
+        if self.lock == Some(Lock::Off) { None } else { Some(false) }
+    }
+
+    /// Opens an array with an exclusive lock, a shared one or none.
+    fn open_as<T: Element, A: Access>(
+        &self,
+        path: &Path,
+        exclusive: Option<bool>,
+    ) -> Result<NpyFile<T, A>> {
+        let (file, len, lock) = match exclusive {
+            Some(exclusive) => storage::open_locked(path, A::WRITES, exclusive)?,
+            None => {
+                let (file, len) = storage::open_regular(path, A::WRITES)?;
+                (file, len, LockState::Unlocked)
+            }
+        };
+        let header = self.read_header::<T>(&file, path, len)?;
+        NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
+    }
+
+    /// Creates an array without a name.
+    fn create_unnamed<T: Element>(
+        &self,
+        path: &Path,
+        shape: &[usize],
+    ) -> Result<NpyFile<T, ReadWrite>> {
         if !(64..=4096).contains(&self.align_data) || !self.align_data.is_power_of_two() {
             let (option, expected) = ("align_data", "a power of two from 64 to 4096");
             return Err(Error::InvalidOption { option, found: self.align_data, expected });
@@ -179,7 +288,7 @@ impl OpenOptions {
             header.map_err(|error| error.with_path(path))?.to_bytes_aligned(self.align_data);
         let header = Header::parse(&bytes)?;
         let lock = self.lock.unwrap_or_default();
-        let mut new = NewFile::create(path, self.overwrite, lock)?;
+        let new = NewFile::create(path, self.overwrite, lock)?;
         let state = match lock {
             Lock::Off => LockState::Unlocked,
             Lock::Cooperative => storage::try_lock(new.file(), path, false)?,
@@ -187,21 +296,53 @@ impl OpenOptions {
         };
         storage::allocate(new.file(), path, end_of_data(&header, path)?, self.allocation)?;
         storage::write_at(new.file(), path, &bytes, 0)?;
-        if self.publish == Publish::AtOnce {
-            // Without this, a power cut could leave the name with zeros instead of a header.
-            storage::sync_data(new.file()).map_err(|error| Error::io(path, "sync", 0, error))?;
-            new.publish()?;
-        }
         let (file, name) = new.into_parts();
         NpyFile::from_parts(file, path.to_path_buf(), header, state, Some(name))
     }
 
-    /// Writes a whole array to a new file; see [`save`]. It is published when it is complete, and
+    /// Gives a new file its name, unless it waits for the close.
+    fn name<T: Element, A: Access>(&self, file: &NpyFile<T, A>) -> Result<()> {
+        if self.publish == Publish::OnClose {
+            return Ok(());
+        }
+        // Without this, a power cut could leave the name with zeros instead of a header.
+        storage::sync_data(file.raw_file())
+            .map_err(|error| Error::io(file.path(), "sync", 0, error))?;
+        file.take_name()
+    }
+
+    /// Maps an open file.
+    ///
+    /// # Safety
+    ///
+    /// See [`MmapArray`](MmapArray#safety).
+    unsafe fn map<T: Element, A: Access, B: Access>(
+        &self,
+        file: NpyFile<T, A>,
+        mode: MapMode,
+    ) -> Result<MmapArray<T, B>> {
+        let path = file.path();
+        file.header().check_mappable().map_err(|error| error.with_path(path))?;
+        // SAFETY: nobody else shortens the file or changes bytes of the array, says the caller;
+        // the array itself writes to the file only while it is borrowed mutably.
+        let mapping = unsafe { Mapping::map(file.raw_file(), file.data(), mode) };
+        let mapping = mapping.map_err(|error| {
+            let (path, byte_len) = (path.to_path_buf(), file.data().end);
+            Error::CannotMap { path, byte_len, error }
+        })?;
+        let array = MmapArray::from_parts(file, mapping)?;
+        if self.advice != Advice::Normal {
+            array.advise(self.advice)?;
+        }
+        Ok(array)
+    }
+
+    /// Writes a whole array to a new file; see [`save`](crate::save). It is published when it is complete, and
     /// no space is reserved ahead, whatever these options say.
     ///
     /// # Errors
     ///
-    /// As [`save`].
+    /// As [`save`](crate::save).
     pub fn save<'v, T: Element>(
         &self,
         path: impl AsRef<Path>,
@@ -238,12 +379,6 @@ impl OpenOptions {
     }
 }
 
-/// Opens a regular file without a lock.
-fn open_unlocked(path: &Path, writable: bool) -> Result<(File, u64, LockState)> {
-    let (file, len) = storage::open_regular(path, writable)?;
-    Ok((file, len, LockState::Unlocked))
-}
-
 /// Can elements of type `dtype` be read and written as `T`? All of them must have one byte order,
 /// and `T`, which anybody may implement, must have their size.
 fn check_dtype<T: Element>(dtype: &DType, path: &Path) -> Result<()> {
@@ -278,7 +413,7 @@ fn describe(dtype: &DType) -> String {
 
 /// Reads the header of an open file, which had `file_len` bytes when it was opened, into a private
 /// copy.
-fn read_header(file: &File, path: &Path, file_len: u64, limit: usize) -> Result<Header> {
+pub(crate) fn read_header(file: &File, path: &Path, file_len: u64, limit: usize) -> Result<Header> {
     // Nearly every header fits into this; a longer one is read again as a whole.
     let mut first = [0; 1024];
     // Asking for more than the file has would cost a second read, which finds its end.
@@ -298,106 +433,4 @@ fn read_header(file: &File, path: &Path, file_len: u64, limit: usize) -> Result<
         }
     };
     header.map_err(with_path)
-}
-
-impl Header {
-    /// Reads the header of a file, whatever its element type. Reads no data, and does not look
-    /// whether all of it is there.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotRegular`], [`Error::Io`], and as [`Header::parse`].
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use mmap_array::{Header, Order};
-    /// # let folder = tempfile::tempdir()?;
-    /// # let path = folder.path().join("a.npy");
-    /// # mmap_array::save(&path, &vec![1.0_f32, 2.0])?;
-    ///
-    /// let header = Header::read(&path)?;
-    /// assert_eq!(header.dtype().name(), "float32");
-    /// assert_eq!((header.shape(), header.order()), (&[2][..], Order::C));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn read(path: impl AsRef<Path>) -> Result<Header> {
-        let path = path.as_ref();
-        let (file, len) = storage::open_regular(path, false)?;
-        read_header(&file, path, len, Header::DEFAULT_MAX_LEN)
-    }
-}
-
-impl<T: Element> NpyFile<T> {
-    /// Opens an array to read. Takes no lock. Reads the header, and no data.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] and [`Error::NotRegular`] where there is no file to open; one of the header's
-    /// errors; [`Error::DTypeMismatch`] where it holds another element type;
-    /// [`Error::Truncated`] where it is shorter than its header says.
-    pub fn open(path: impl AsRef<Path>) -> Result<NpyFile<T, ReadOnly>> {
-        OpenOptions::new().open_file(path)
-    }
-
-    /// Opens an array to read and write, and locks it. Changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open), and [`Error::AlreadyOpen`] where somebody holds a lock on it, in
-    /// this process or another.
-    pub fn open_mut(path: impl AsRef<Path>) -> Result<NpyFile<T, ReadWrite>> {
-        OpenOptions::new().open_file_mut(path)
-    }
-
-    /// Creates an array of zeros of this shape, in C order and native byte order, and locks it.
-    ///
-    /// The space is reserved: after `Ok` no write fails for lack of it. The file appears whole:
-    /// header and space are there, and on stable storage, before its name is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::AlreadyExists`]; [`Error::StorageFull`], [`Error::FileTooLarge`] and
-    /// [`Error::CannotReserve`] where the space cannot be had; [`Error::ShapeOverflow`];
-    /// [`Error::TooManyAxes`]; [`Error::Io`]. No file is left behind then.
-    pub fn create(
-        path: impl AsRef<Path>,
-        shape: impl AsRef<[usize]>,
-    ) -> Result<NpyFile<T, ReadWrite>> {
-        OpenOptions::new().create_file(path, shape)
-    }
-}
-
-/// Reads a whole array into memory.
-///
-/// # Errors
-///
-/// As [`NpyFile::open`] and [`NpyFile::read`].
-///
-/// # Example
-///
-/// ```
-/// # let folder = tempfile::tempdir()?;
-/// # let path = folder.path().join("a.npy");
-/// mmap_array::save(&path, &vec![1, 2, 3])?;
-/// assert_eq!(mmap_array::load::<i32>(&path)?.as_slice(), [1, 2, 3]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn load<T: Element>(path: impl AsRef<Path>) -> Result<Array<T>> {
-    NpyFile::<T>::open(path)?.read()
-}
-
-/// Writes a whole array to a new file, byte for byte as `np.save` does.
-///
-/// The file is in C order, but in Fortran order where only that is how the elements lie: the
-/// transposed view of an [`Array`] is saved without moving an element.
-///
-/// The file appears when everything is on stable storage, and not at all after an error. An
-/// existing file is refused; [`OpenOptions::save`] with [`OpenOptions::overwrite`] replaces it.
-///
-/// # Errors
-///
-/// As [`NpyFile::create`], [`NpyFile::write_slice`] and [`NpyFile::close`].
-pub fn save<'v, T: Element>(path: impl AsRef<Path>, view: impl Into<View<'v, T>>) -> Result<()> {
-    OpenOptions::new().save(path, view)
 }

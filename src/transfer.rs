@@ -10,8 +10,10 @@
 //! * **by tiles**: otherwise (a gap worth reading through, a step, another storage order) tiles
 //!   of the selection pass through a small buffer, and elements are put in order in there.
 
+use std::ops::Range;
+
 use crate::dims::Dims;
-use crate::layout::Layout;
+use crate::layout::{Layout, Positions};
 
 /// Gaps up to this many bytes are read through: one longer read is cheaper than two.
 const MAX_GAP: usize = 4 << 10;
@@ -224,6 +226,49 @@ impl Iterator for Runs<'_> {
     }
 }
 
+/// The runs of a file, in elements and in file order, that hold the selection with this start and
+/// layout. Runs at most `gap` elements apart are one.
+pub(crate) fn runs(start: isize, part: &Layout, gap: usize) -> impl Iterator<Item = Range<usize>> {
+    let (moved, ordered) = part.in_memory_order();
+    let mut outer = ordered.merged();
+    let mut len = 1;
+    if let Some(last) = outer.ndim().checked_sub(1)
+        && outer.strides()[last] == 1
+    {
+        len = outer.shape()[last];
+        outer.remove_axis(last);
+    }
+    let start = start + moved;
+    let count = if len == 0 { 0 } else { outer.len() };
+    let mut runs = Positions::new(outer).take(count).map(move |position| {
+        let first = (start + position) as usize;
+        first..first + len
+    });
+    let mut next = runs.next();
+    std::iter::from_fn(move || {
+        let mut run = next.take()?;
+        for after in runs.by_ref() {
+            if after.start > run.end + gap {
+                next = Some(after);
+                break;
+            }
+            run.end = after.end;
+        }
+        Some(run)
+    })
+}
+
+/// The elements of a file from the first to the last one of a selection.
+pub(crate) fn span(start: isize, part: &Layout) -> Range<usize> {
+    if part.is_empty() {
+        return 0..0;
+    }
+    let (moved, ordered) = part.in_memory_order();
+    let first = (start + moved) as usize;
+    let ends = ordered.shape().iter().zip(ordered.strides());
+    first..first + 1 + ends.map(|(&len, &stride)| (len - 1) * stride as usize).sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,5 +328,20 @@ mod tests {
         // A box of it: one read a column.
         assert_eq!(tiled_reads(&plan(&[500, 2000], Order::Fortran, &s![0..100, ..100]), 8), 1);
         assert_eq!(tiled_reads(&plan(&[9000, 2000], Order::Fortran, &s![0..100, ..100]), 8), 100);
+    }
+
+    #[test]
+    #[allow(clippy::single_range_in_vec_init, reason = "one run")]
+    fn the_runs_of_a_selection_hold_its_elements_and_little_else() {
+        let of = |order, items: &[SliceItem], gap| {
+            let (start, part) = Layout::new(&[4, 6], order).unwrap().slice(items).unwrap();
+            (runs(start, &part, gap).collect::<Vec<_>>(), span(start, &part))
+        };
+        assert_eq!(of(Order::C, &s![..], 0), (vec![0..24], 0..24));
+        assert_eq!(of(Order::C, &s![1..3, 1..3], 0), (vec![7..9, 13..15], 7..15));
+        assert_eq!(of(Order::C, &s![1..3, 1..3], 4), (vec![7..15], 7..15));
+        assert_eq!(of(Order::Fortran, &s![1..3, 1..3], 0), (vec![5..7, 9..11], 5..11));
+        assert_eq!(of(Order::C, &s![..;-2, -1], 0), (vec![11..12, 23..24], 11..24));
+        assert_eq!(of(Order::C, &s![2..2], 9), (vec![], 0..0));
     }
 }

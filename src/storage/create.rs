@@ -109,11 +109,6 @@ impl NewFile {
         &self.file
     }
 
-    /// Gives the file its name; see [`NewName::publish`].
-    pub(crate) fn publish(&mut self) -> Result<()> {
-        self.name.publish(&self.file)
-    }
-
     /// The file, and what is needed to publish it later or to sync its directory.
     pub(crate) fn into_parts(self) -> (File, NewName) {
         (self.file, self.name)
@@ -276,6 +271,12 @@ mod tests {
 
     /// With and without a file that has no name at all.
     const WAYS: [bool; 2] = [true, false];
+
+    impl NewFile {
+        fn publish(&mut self) -> Result<()> {
+            self.name.publish(&self.file)
+        }
+    }
 
     fn create(target: &Path, overwrite: bool, unnamed: bool) -> Result<NewFile> {
         NewFile::create_by(target, overwrite, Lock::Exclusive, unnamed)

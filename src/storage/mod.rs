@@ -1,32 +1,35 @@
 //! Files as the operating system sees them: bytes and paths, no shapes and no element types.
 //!
 //! `open` finds out whether a path may be opened at all, `lock` keeps two writers apart, `io` moves
-//! bytes, `reserve` gives a file its length, `create` makes a file that has no name until it is
+//! bytes, `mapping` maps them, `reserve` gives a file its length, `create` makes a file that has no name until it is
 //! whole, `naming` finds it a name. Platforms differ in the directory handle (`dir_unix`, `dir_path`)
 //! and in small functions beside their use.
 
 mod create;
-#[cfg(any(not(unix), test))]
+#[cfg(any(not(unix), test, miri))]
 mod dir_path;
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 mod dir_unix;
 mod io;
 mod lock;
+mod mapping;
 mod naming;
 mod open;
 mod reserve;
 
-#[cfg(not(unix))]
+#[cfg(any(not(unix), miri))]
 use dir_path::Dir;
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 use dir_unix::Dir;
 
 pub use create::Publish;
 pub use lock::{Lock, LockState};
+pub use mapping::Advice;
 pub use reserve::Allocation;
 
 pub(crate) use create::{NewFile, NewName};
 pub(crate) use io::{read_at, sync_data, write_at};
 pub(crate) use lock::{open_locked, try_lock};
+pub(crate) use mapping::{MapMode, Mapping, WRITES_SHOW_IN_MAPPINGS};
 pub(crate) use open::{file_len, open_regular};
 pub(crate) use reserve::allocate;

@@ -22,14 +22,14 @@ pub(crate) fn open_regular(path: &Path, writable: bool) -> Result<(File, u64)> {
 }
 
 /// The length of a regular file. `fstat` takes 280 ns where std's metadata takes 480.
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 fn regular_len(file: &File) -> io::Result<Option<u64>> {
     let stat = rustix::fs::fstat(file)?;
     let is_file = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file();
     Ok(is_file.then_some(stat.st_size as u64))
 }
 
-#[cfg(not(unix))]
+#[cfg(any(not(unix), miri))]
 fn regular_len(file: &File) -> io::Result<Option<u64>> {
     let metadata = file.metadata()?;
     Ok(metadata.is_file().then_some(metadata.len()))
@@ -37,14 +37,14 @@ fn regular_len(file: &File) -> io::Result<Option<u64>> {
 
 /// Without these flags, opening a FIFO waits for its other end, and a terminal may become ours.
 /// A regular file does not care about them afterwards.
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 fn never_wait(options: &mut OpenOptions) {
     use rustix::fs::OFlags;
     use std::os::unix::fs::OpenOptionsExt;
     options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
 }
 
-#[cfg(not(unix))]
+#[cfg(any(not(unix), miri))]
 fn never_wait(_options: &mut OpenOptions) {}
 
 /// Directories (for writing), sockets and dead devices fail at open with numbers that differ
@@ -87,7 +87,7 @@ fn special_kind(_file_type: FileType) -> &'static str {
 }
 
 /// Whether `path` still names the file that is open as `file`. A name that is gone does not.
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 pub(crate) fn is_same_file(file: &File, path: &Path) -> Result<bool> {
     use rustix::{fs::fstat, fs::stat, io::Errno};
     let failed = |error: Errno| Error::io(path, "look up", 0, error.into());
@@ -101,20 +101,20 @@ pub(crate) fn is_same_file(file: &File, path: &Path) -> Result<bool> {
 
 /// Always true: stable Rust shows no file numbers here, and a file that is open elsewhere is
 /// rarely replaced on these systems.
-#[cfg(not(unix))]
+#[cfg(any(not(unix), miri))]
 pub(crate) fn is_same_file(_file: &File, _path: &Path) -> Result<bool> {
     Ok(true)
 }
 
 /// Bytes in the file now. Moves the descriptor's cursor, which nobody uses.
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 pub(crate) fn file_len(file: &File) -> io::Result<u64> {
     // 110 to 150 ns where `fstat` takes 280 and std's metadata 480, also with two threads.
     Ok(rustix::fs::seek(file, rustix::fs::SeekFrom::End(0))?)
 }
 
 /// Bytes in the file now.
-#[cfg(not(unix))]
+#[cfg(any(not(unix), miri))]
 pub(crate) fn file_len(file: &File) -> io::Result<u64> {
     Ok(file.metadata()?.len())
 }

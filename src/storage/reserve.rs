@@ -43,11 +43,14 @@ pub(crate) fn allocate(file: &File, path: &Path, len: u64, allocation: Allocatio
     })
 }
 
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_vendor = "apple"
+#[cfg(all(
+    any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_vendor = "apple"
+    ),
+    not(miri)
 ))]
 mod system {
     use std::fs::File;
@@ -80,16 +83,19 @@ mod system {
         })
     }
 }
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_vendor = "apple"
+#[cfg(all(
+    any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_vendor = "apple"
+    ),
+    not(miri)
 ))]
 use system::reserve;
 
 /// A file of NTFS has its clusters from the moment it has its length, unless it is marked sparse.
-#[cfg(windows)]
+#[cfg(any(windows, miri))]
 fn reserve(file: &File, _old_len: u64, len: u64) -> std::io::Result<()> {
     file.set_len(len)
 }
@@ -99,7 +105,8 @@ fn reserve(file: &File, _old_len: u64, len: u64) -> std::io::Result<()> {
     target_os = "android",
     target_os = "freebsd",
     target_vendor = "apple",
-    windows
+    windows,
+    miri
 )))]
 fn reserve(_file: &File, _old_len: u64, _len: u64) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())

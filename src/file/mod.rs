@@ -1,12 +1,15 @@
 //! [`NpyFile`]: an array in a file, read and written by position, without mapping it.
 //!
-//! Its doors (`open`, `open_mut`, `create`) stand in `options.rs`, which knows every step from a
-//! path to an open array.
+//! Its doors (`open`, `open_mut`, `create`) stand in `doors.rs`, every step from a path to an open
+//! array in `options.rs`, and how windows travel in `windows.rs`.
+
+mod windows;
 
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -17,12 +20,8 @@ use crate::layout::{Layout, Order};
 use crate::npy::{DType, Header};
 use crate::slice::SliceItem;
 use crate::storage::{self, LockState, NewName};
-use crate::transfer::Plan;
 use crate::view::{Array, Picture, View};
 use crate::window::{Tiles, Window};
-
-/// Bytes of a file in the other byte order that are read before they are swapped.
-const SWAPPED_AT_ONCE: usize = 256 << 10;
 
 /// An array in an `.npy` file, read and written by position.
 ///
@@ -84,6 +83,27 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         let layout = Layout::new(header.shape(), header.order())?;
         let (name, failed) = (Mutex::new(name), OnceLock::new());
         Ok(NpyFile { file, path, header, layout, lock, name, failed, element: PhantomData })
+    }
+
+    /// The same open file with another access, for who has made sure that it was opened so.
+    pub(crate) fn with_access<B: Access>(self) -> NpyFile<T, B> {
+        let NpyFile { file, path, header, layout, lock, name, failed, .. } = self;
+        NpyFile { file, path, header, layout, lock, name, failed, element: PhantomData }
+    }
+
+    /// The open file. Never handed out of the crate: who has it could write.
+    pub(crate) fn raw_file(&self) -> &File {
+        &self.file
+    }
+
+    /// The bytes of the file that hold the elements.
+    pub(crate) fn data(&self) -> Range<u64> {
+        let start = self.header.data_start();
+        start..start + self.header.byte_len()
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// The length of each axis.
@@ -261,153 +281,6 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         Ok(picture.draw(cells, " ", 0))
     }
 
-    fn read_selection(&self, start: isize, part: Layout) -> Result<Array<T>> {
-        let shape = part.shape().to_vec();
-        let mut elements = zeroed(part.len())?;
-        self.read_into(start, part, &mut elements)?;
-        Array::from_vec(shape, elements)
-    }
-
-    fn read_into(&self, start: isize, part: Layout, out: &mut [T]) -> Result<()> {
-        if out.len() != part.len() {
-            return Err(Error::LenMismatch { expected: part.len(), found: out.len() });
-        }
-        // Where something was cut off, the rest is no longer what was opened either.
-        self.check_len()?;
-        if part.is_empty() {
-            return Ok(());
-        }
-        // One run needs no plan; planning would take half as long as reading an element.
-        if part.is_contiguous(Order::C) {
-            return self.read_native(start as usize, out);
-        }
-        let memory = Layout::new(part.shape(), Order::C)?;
-        let plan = Plan::new(start, part, memory);
-        let Some(mut runs) = plan.straight(size_of::<T>(), true) else {
-            return self.read_tiles(&plan, out);
-        };
-        runs.try_for_each(|(from, to, len)| self.read_native(from, &mut out[to as usize..][..len]))
-    }
-
-    /// Reads a run of elements, in native byte order.
-    fn read_native(&self, start: usize, out: &mut [T]) -> Result<()> {
-        if !self.header.dtype().is_foreign() {
-            return self.read_run(start, out);
-        }
-        // In pieces that are still in the processor's cache when their bytes are swapped.
-        let len = (SWAPPED_AT_ONCE / size_of::<T>()).max(1);
-        for (number, piece) in out.chunks_mut(len).enumerate() {
-            self.read_run(start + number * len, piece)?;
-            piece.iter_mut().for_each(T::swap_bytes);
-        }
-        Ok(())
-    }
-
-    fn read_tiles(&self, plan: &Plan, out: &mut [T]) -> Result<()> {
-        let tiling = plan.tiling(size_of::<T>(), true);
-        let mut buffer = zeroed(tiling.buffer_len)?;
-        for tile in Tiles::over(plan.file(), &tiling.shape, Order::C)? {
-            for (from, to, len) in plan.tile_runs(&tiling, tile.start(), tile.shape()) {
-                self.read_run(from, &mut buffer[to as usize..][..len])?;
-            }
-            let elements = View::from_layout(&buffer, 0, tiling.layout(tile.shape()))
-                .expect("a tile fits its buffer");
-            let (start, place) = tile.select(plan.memory())?;
-            elements.copy_to(out, plan.memory_start + start, &place);
-        }
-        if self.header.dtype().is_foreign() {
-            out.iter_mut().for_each(T::swap_bytes);
-        }
-        Ok(())
-    }
-
-    /// Reads a run of elements, as they are in the file.
-    fn read_run(&self, start: usize, out: &mut [T]) -> Result<()> {
-        let bytes = bytemuck::cast_slice_mut::<T, u8>(out);
-        let count = storage::read_at(&self.file, &self.path, bytes, self.offset(start))?;
-        if count == bytes.len() {
-            return Ok(());
-        }
-        // Where it is long again by now, it ended here.
-        let end = self.offset(start) + count as u64;
-        self.check_len().and(Err(self.shrunk(end)))
-    }
-
-    /// Writes elements to the part of the file that starts at `start` and has `part` as layout.
-    pub(crate) fn write_from(&self, start: isize, part: Layout, from: &View<'_, T>) -> Result<()> {
-        if from.shape() != part.shape() {
-            let (expected, found) = (part.shape().to_vec(), from.shape().to_vec());
-            return Err(Error::ShapeMismatch { expected, found });
-        }
-        self.check_len()?;
-        if part.is_empty() {
-            return Ok(());
-        }
-        let foreign = self.header.dtype().is_foreign();
-        if let Some(elements) = from.as_slice().filter(|_| !foreign)
-            && part.is_contiguous(Order::C)
-        {
-            return self.write_run(start as usize, elements);
-        }
-        let plan = Plan::new(start, part, from.layout().clone());
-        let mut ordered = from.clone();
-        plan.inverted.iter().for_each(|&axis| ordered.invert_axis(axis));
-        let ordered = ordered.permute(&*plan.axes)?;
-        if let Some(elements) = ordered.as_slice().filter(|_| !foreign)
-            && let Some(mut runs) = plan.straight(size_of::<T>(), false)
-        {
-            return runs.try_for_each(|(to, from, len)| {
-                let first = (from - plan.memory_start) as usize;
-                self.write_run(to, &elements[first..][..len])
-            });
-        }
-        self.write_tiles(&plan, &ordered)
-    }
-
-    /// Writes elements, in file order, by way of a buffer.
-    fn write_tiles(&self, plan: &Plan, ordered: &View<'_, T>) -> Result<()> {
-        let tiling = plan.tiling(size_of::<T>(), false);
-        let mut buffer = zeroed::<T>(tiling.buffer_len)?;
-        for tile in Tiles::over(plan.file(), &tiling.shape, Order::C)? {
-            let elements = ordered.window(tile.start(), tile.shape());
-            elements.copy_to(&mut buffer, 0, &tiling.layout(tile.shape()));
-            for (to, from, len) in plan.tile_runs(&tiling, tile.start(), tile.shape()) {
-                let run = &mut buffer[from as usize..][..len];
-                if self.header.dtype().is_foreign() {
-                    run.iter_mut().for_each(T::swap_bytes);
-                }
-                self.write_run(to, run)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes a run of elements, as they shall be in the file.
-    fn write_run(&self, start: usize, elements: &[T]) -> Result<()> {
-        let bytes = bytemuck::cast_slice(elements);
-        // A write past the end would make the file longer again, with zeros where data was. So
-        // each run looks: a large window takes long enough for somebody to come in between.
-        self.check_len()?;
-        storage::write_at(&self.file, &self.path, bytes, self.offset(start))
-    }
-
-    /// Where an element lies in the file, in bytes; `Header` has checked that the end fits.
-    fn offset(&self, element: usize) -> u64 {
-        self.header.data_start() + element as u64 * size_of::<T>() as u64
-    }
-
-    /// Has the file all the bytes that its header promises?
-    fn check_len(&self) -> Result<()> {
-        let found = storage::file_len(&self.file)
-            .map_err(|error| Error::io(&self.path, "look up the length of", 0, error))?;
-        if found < self.offset(self.len()) { Err(self.shrunk(found)) } else { Ok(()) }
-    }
-
-    #[cold]
-    fn shrunk(&self, found: u64) -> Error {
-        Error::Shrunk { path: self.path.clone(), expected: self.offset(self.len()), found }
-    }
-
     /// Remembers the first failure of a flush, and reports it from then on.
     fn synced(&self, result: io::Result<()>) -> Result<()> {
         if let Err(error) = result {
@@ -421,11 +294,28 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         }
     }
 
-    /// Waits until everything written is on stable storage; see [`NpyFile::flush`].
-    pub(crate) fn sync(&self) -> Result<()> {
-        self.synced(Ok(()))?;
+    /// Did every flush so far succeed?
+    pub(crate) fn check_synced(&self) -> Result<()> {
+        self.synced(Ok(()))
+    }
+
+    /// Waits until everything written is on stable storage; see [`NpyFile::flush`]. What was stored
+    /// in a mapping is handed to the file by `write_back` first.
+    pub(crate) fn sync(&self, write_back: impl FnOnce() -> io::Result<()>) -> Result<()> {
+        // Both are called whatever the first one says: each may know of an error that the other
+        // does not.
+        self.sync_by(|| {
+            let written_back = write_back();
+            let synced = storage::sync_data(&self.file);
+            written_back.and(synced)
+        })
+    }
+
+    /// Waits for stable storage by way of `sync`, unless an earlier try failed.
+    pub(crate) fn sync_by(&self, sync: impl FnOnce() -> io::Result<()>) -> Result<()> {
+        self.check_synced()?;
         self.check_len()?;
-        self.synced(storage::sync_data(&self.file))?;
+        self.synced(sync())?;
         self.sync_name()
     }
 
@@ -439,13 +329,19 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         Ok(())
     }
 
-    /// Gives a new file its name, where it has none yet.
-    fn take_name(&self) -> Result<()> {
+    /// Gives a new file, which was synced, its name, where it has none yet.
+    pub(crate) fn take_name(&self) -> Result<()> {
         let mut name = self.name.lock().unwrap_or_else(PoisonError::into_inner);
         match name.as_mut().filter(|name| !name.is_published()) {
             Some(name) => name.publish(&self.file),
             None => Ok(()),
         }
+    }
+
+    /// The same, and waits until the name is on stable storage.
+    pub(crate) fn name_synced(&self) -> Result<()> {
+        self.take_name()?;
+        self.sync_name()
     }
 
     /// Closes the file; a writable one is flushed, and published where it waits for that.
@@ -462,9 +358,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         if !A::WRITES {
             return self.check_len();
         }
-        self.sync()?;
-        self.take_name()?;
-        self.sync_name()
+        self.sync(|| Ok(()))?;
+        self.name_synced()
     }
 }
 
@@ -535,7 +430,7 @@ impl<T: Element> NpyFile<T, ReadWrite> {
     /// handle says so from then on, also where the operating system would not. [`Error::Shrunk`]
     /// where the file became shorter.
     pub fn flush(&self) -> Result<()> {
-        self.sync()
+        self.sync(|| Ok(()))
     }
 
     /// Flushes the file and gives it its name now, where it was created with
@@ -547,30 +442,29 @@ impl<T: Element> NpyFile<T, ReadWrite> {
     /// As [`flush`](Self::flush), and [`Error::AlreadyExists`], [`Error::AlreadyOpen`] or
     /// [`Error::Io`] where the name cannot be had.
     pub fn publish(&self) -> Result<()> {
-        self.sync()?;
-        self.take_name()?;
-        self.sync_name()
+        self.sync(|| Ok(()))?;
+        self.name_synced()
     }
 }
 
-/// Shows path, element type, shape and access; touches no data.
-impl<T, A> fmt::Debug for NpyFile<T, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NpyFile")
+impl<T, A> NpyFile<T, A> {
+    /// Shows path, element type, shape and the access `B` of the handle called `name`.
+    pub(crate) fn debug<B>(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
             .field("path", &self.path)
             .field("header", &format_args!("{}", self.header))
             .field(
                 "access",
-                &format_args!("{}", std::any::type_name::<A>().rsplit("::").next().unwrap_or("")),
+                &format_args!("{}", std::any::type_name::<B>().rsplit("::").next().unwrap_or("")),
             )
             .field("lock", &self.lock)
             .finish_non_exhaustive()
     }
 }
 
-/// Memory for `len` elements, or an error where it cannot be had.
-fn zeroed<T: Element>(len: usize) -> Result<Vec<T>> {
-    bytemuck::allocation::try_zeroed_vec(len).map_err(|()| Error::OutOfMemory {
-        byte_len: (len as u64).saturating_mul(size_of::<T>() as u64),
-    })
+/// Shows path, element type, shape and access; touches no data.
+impl<T, A> fmt::Debug for NpyFile<T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.debug::<A>("NpyFile", f)
+    }
 }

@@ -1,0 +1,627 @@
+//! [`MmapArray`]: an [`NpyFile`] and a mapping of it.
+//!
+//! Its doors (`open`, `open_mut`, `open_cow`, `create`) stand in `doors.rs`. Everything about the
+//! file (header, layout, windows by position, flushing) is the `NpyFile`'s.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Index, IndexMut, Range};
+use std::path::Path;
+
+use crate::access::{Access, CopyOnWrite, Evictable, ReadOnly, ReadWrite, Writable};
+use crate::element::Element;
+use crate::error::{Error, Result};
+use crate::file::NpyFile;
+use crate::layout::{Layout, Order};
+use crate::npy::{DType, Header};
+use crate::shared::SharedMmapArray;
+use crate::slice::SliceItem;
+use crate::storage::{Advice, LockState, Mapping, WRITES_SHOW_IN_MAPPINGS};
+use crate::transfer;
+use crate::view::{Array, View, ViewMut};
+use crate::window::{Tiles, Window};
+
+/// Pages that lie closer together than this are brought in by one call.
+const PREFETCH_GAP: usize = 64 << 10;
+
+/// An array in an `.npy` file, mapped into memory: zero-copy slices of a file of any size.
+///
+/// `MmapArray<T>` reads, [`MmapArrayMut<T>`](MmapArrayMut) also writes, and
+/// [`MmapArrayCow<T>`](MmapArrayCow) writes in memory and leaves the file as it is. All are opened
+/// by the functions of `MmapArray<T>`: [`open`](Self::open), [`open_mut`](Self::open_mut),
+/// [`open_cow`](Self::open_cow), [`create`](Self::create), and by
+/// [`OpenOptions`](crate::OpenOptions).
+///
+/// Opening maps the file and touches no data; pages come into memory when they are touched, and
+/// leave it when the system needs room. Borrowed [`View`]s cost no copy; windows are copies, as
+/// those of [`NpyFile`].
+///
+/// # Safety
+///
+/// The functions that open an array for mapping are `unsafe`, and have one contract. The caller
+/// makes sure that, **as long as the array lives, no other handle, program or machine**
+///
+/// 1. **shortens the file** below the end of the array, or
+/// 2. **changes bytes of the array** in the file.
+///
+/// Growing the file, changing bytes behind the array or before it, renaming and removing it break
+/// nothing. Neither does what is written through this array, by whatever method.
+///
+/// Where the contract is broken, reading may give different bytes each time, which is undefined
+/// behaviour for the `&T` that are lent out, and the system may stop the process with `SIGBUS`.
+///
+/// The array's own lock helps to keep the contract: a writer is alone, readers keep writers out, in
+/// this process and others. It does not prove it, because locks bind only who asks for them, and
+/// some network file systems have none ([`lock_state`](Self::lock_state) says so). Where anybody
+/// else may write to the file, or it comes from a stranger who may still hold it, take [`NpyFile`].
+///
+/// A note to copy:
+///
+/// ```text
+/// // SAFETY: this program is the only one that writes to the file, and it does so through one
+/// // handle at a time, which the lock makes sure of.
+/// ```
+///
+/// # Signals
+///
+/// Touching a mapped element raises `SIGBUS`, which ends the process, where the page cannot be
+/// had: the file was cut short, its disk is broken, or full where the space of a
+/// [sparse](crate::Allocation::Sparse) file is written through a view. Methods that copy windows
+/// look at the file's length first, and those that write them report a full disk as an error on
+/// Linux. [`file`](Self::file) leads to the same array without signals.
+///
+/// # Example
+///
+/// ```
+/// use mmap_array::{MmapArray, s};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("wind.npy");
+///
+/// // SAFETY: nobody else knows of this file.
+/// let mut array = unsafe { MmapArray::<f32>::create(&path, [365, 73, 144])? };
+/// array.slice_mut(s![0])?.fill(1.5);
+/// array[[364, 72, 143]] = 2.5;
+/// array.close()?;
+///
+/// // SAFETY: as above.
+/// let array = unsafe { MmapArray::<f32>::open(&path)? };
+/// let january = array.slice(s![0..31, .., ..;2])?;
+/// assert_eq!((january.shape(), january[[0, 10, 3]]), (&[31, 73, 72][..], 1.5));
+/// assert_eq!(array[[364, 72, 143]], 2.5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # What does not compile
+///
+/// A view borrows its array, so nothing changes under it:
+///
+/// ```compile_fail,E0502
+/// # use mmap_array::{MmapArrayMut, s};
+/// # fn f(mut array: MmapArrayMut<f32>) -> mmap_array::Result<()> {
+/// let first = array.slice(s![0])?;
+/// array.write_window([0..1], &[1.0])?;
+/// println!("{first}");
+/// # Ok(()) }
+/// ```
+///
+/// nor by way of the file below it, which is for reading:
+///
+/// ```compile_fail,E0599
+/// # use mmap_array::MmapArrayMut;
+/// # fn f(array: &MmapArrayMut<f32>) -> mmap_array::Result<()> {
+/// array.file().write_window([0..1], &[1.0])?;
+/// # Ok(()) }
+/// ```
+///
+/// and no view outlives it:
+///
+/// ```compile_fail,E0505
+/// # use mmap_array::MmapArrayMut;
+/// # fn f(array: MmapArrayMut<f32>) -> mmap_array::Result<()> {
+/// let view = array.view();
+/// array.close()?;
+/// println!("{view}");
+/// # Ok(()) }
+/// ```
+pub struct MmapArray<T, A = ReadOnly> {
+    // Dropped before the file, whose lock must outlive it.
+    mapping: Mapping,
+    /// Opened as `A` needs it, but for reading here: `file()` must not lead to a write under a
+    /// borrowed element.
+    file: NpyFile<T>,
+    access: PhantomData<(T, fn() -> A)>,
+}
+
+/// A mapped array to read and write; NumPy's modes `r+` and `w+`. Opened by
+/// [`MmapArray::open_mut`], created by [`MmapArray::create`].
+pub type MmapArrayMut<T> = MmapArray<T, ReadWrite>;
+
+/// A mapped array to read, and to write in memory only; NumPy's mode `c`. Opened by
+/// [`MmapArray::open_cow`].
+///
+/// Pages that are written are copied first; they stay as long as the array, and take memory. The
+/// file never sees them, so there is nothing to flush:
+///
+/// ```compile_fail,E0599
+/// # fn f(array: mmap_array::MmapArrayCow<f32>) -> mmap_array::Result<()> {
+/// array.flush()?;
+/// # Ok(()) }
+/// ```
+///
+/// and they could not be brought back, so they are not given up:
+///
+/// ```compile_fail,E0277
+/// # fn f(array: mmap_array::MmapArrayCow<f32>) -> mmap_array::Result<()> {
+/// array.evict([0..1])?;
+/// # Ok(()) }
+/// ```
+///
+/// It is no snapshot: pages that were not written yet show the file. [`MmapArray::file`] leads to
+/// the file as it is, without what was written here.
+pub type MmapArrayCow<T> = MmapArray<T, CopyOnWrite>;
+
+impl<T: Element, A: Access> MmapArray<T, A> {
+    /// The mapping must be of the data of the file, for access `A`.
+    ///
+    /// [`Error::Misaligned`] where the elements cannot be borrowed as `T`.
+    pub(crate) fn from_parts<B: Access>(file: NpyFile<T, B>, mapping: Mapping) -> Result<Self> {
+        if bytemuck::try_cast_slice::<u8, T>(mapping.bytes()).is_err() {
+            let (path, data_start) = (file.path().to_path_buf(), file.data().start);
+            return Err(Error::Misaligned { path, data_start, align: align_of::<T>() });
+        }
+        Ok(MmapArray { mapping, file: file.with_access(), access: PhantomData })
+    }
+
+    /// The length of each axis.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        self.file.shape()
+    }
+
+    /// How far one step along each axis leads, in elements.
+    #[must_use]
+    pub fn strides(&self) -> &[isize] {
+        self.file.strides()
+    }
+
+    /// The number of axes.
+    #[must_use]
+    pub fn ndim(&self) -> usize {
+        self.file.ndim()
+    }
+
+    /// The number of elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.file.len()
+    }
+
+    /// Does the array hold no elements?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.file.is_empty()
+    }
+
+    /// The number of bytes that the elements take.
+    #[must_use]
+    pub fn byte_len(&self) -> u64 {
+        self.file.byte_len()
+    }
+
+    /// The storage order of the file.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        self.file.order()
+    }
+
+    /// The element type as the file has it.
+    #[must_use]
+    pub fn dtype(&self) -> &DType {
+        self.file.dtype()
+    }
+
+    /// The file's header, as it was when the file was opened.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        self.file.header()
+    }
+
+    /// The path that the file was opened or created with.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The lock that this handle holds.
+    #[must_use]
+    pub fn lock_state(&self) -> LockState {
+        self.file.lock_state()
+    }
+
+    /// The same array by positional reads: copies only, slower, and never a signal. For a
+    /// copy-on-write array it shows the file, not what was written in memory.
+    ///
+    /// It is for reading whatever this array may do; [`into_file`](MmapArray::into_file) gives one
+    /// that writes.
+    #[must_use]
+    pub fn file(&self) -> &NpyFile<T> {
+        &self.file
+    }
+
+    /// Windows of `rows` indices along the slowest axis; see [`NpyFile::row_blocks`].
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::row_blocks`].
+    pub fn row_blocks(&self, rows: usize) -> Result<Tiles> {
+        self.file.row_blocks(rows)
+    }
+
+    /// Windows of shape `tile` that cover the array; see [`NpyFile::tiles`].
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::tiles`].
+    pub fn tiles(&self, tile: impl AsRef<[usize]>) -> Result<Tiles> {
+        self.file.tiles(tile)
+    }
+
+    /// The elements in the order of the file.
+    #[inline]
+    fn elements(&self) -> &[T] {
+        bytemuck::cast_slice(self.mapping.bytes())
+    }
+
+    /// The whole array as a view. Touches no page.
+    #[must_use]
+    pub fn view(&self) -> View<'_, T> {
+        let Some(view) = View::from_layout(self.elements(), 0, self.file.layout().clone()) else {
+            unreachable!("the mapping holds the layout's elements")
+        };
+        view
+    }
+
+    /// The part of the array that [`s!`](crate::s) names, as a view. Touches no page, copies
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`View::slice`].
+    pub fn slice(&self, items: impl AsRef<[SliceItem]>) -> Result<View<'_, T>> {
+        self.view().slice(items)
+    }
+
+    /// All elements as one slice, where the array is in C order (or could as well be). Touches no
+    /// page.
+    #[must_use]
+    pub fn as_slice(&self) -> Option<&[T]> {
+        self.file.layout().is_contiguous(Order::C).then(|| self.elements())
+    }
+
+    /// The element at `index`, or `None` outside the array or with a wrong number of axes.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, index: impl AsRef<[usize]>) -> Option<&T> {
+        let position = self.file.layout().position(index.as_ref())?;
+        self.elements().get(position as usize)
+    }
+
+    /// Copies a window into new memory, in row-major order whatever the file's order is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`], [`Error::ReversedRange`] and [`Error::RankMismatch`] where the window
+    /// does not fit; [`Error::OutOfMemory`]; [`Error::Shrunk`] where the file became shorter.
+    pub fn read_window(&self, window: impl Into<Window>) -> Result<Array<T>> {
+        let (start, part) = window.into().select(self.file.layout())?;
+        self.file.check_len()?;
+        self.view().part(start, part).to_array()
+    }
+
+    /// Copies a window into `out`, in row-major order. Allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_window`](Self::read_window), and [`Error::LenMismatch`] where `out` has not as
+    /// many elements as the window.
+    pub fn read_window_into(&self, window: impl Into<Window>, out: &mut [T]) -> Result<()> {
+        let (start, part) = window.into().select(self.file.layout())?;
+        self.file.check_len()?;
+        self.view().part(start, part).copy_to_slice(out)
+    }
+
+    /// Copies the part of the array that [`s!`](crate::s) names into new memory, in row-major
+    /// order.
+    ///
+    /// # Errors
+    ///
+    /// As [`View::slice`] and [`read_window`](Self::read_window).
+    pub fn read_slice(&self, items: impl AsRef<[SliceItem]>) -> Result<Array<T>> {
+        let part = self.slice(items)?;
+        self.file.check_len()?;
+        part.to_array()
+    }
+
+    /// Tells the system how the array will be read: a hint, which changes speed and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn advise(&self, advice: Advice) -> Result<()> {
+        self.mapping.advise(advice).map_err(|error| Error::io(self.path(), "advise on", 0, error))
+    }
+
+    /// Brings the pages of a window into memory, so that touching them does not wait for the disk.
+    /// On Linux this waits until they are there, and reports a disk that cannot be read as an
+    /// error: call it from another thread to read ahead. Elsewhere it is a hint.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_window`](Self::read_window), and [`Error::Io`].
+    pub fn prefetch(&self, window: impl Into<Window>) -> Result<()> {
+        self.for_each_run(window.into(), PREFETCH_GAP / size_of::<T>(), |bytes| {
+            let populated = self.mapping.populate(bytes);
+            populated.map_err(|error| Error::io(self.path(), "prefetch", 0, error))
+        })
+    }
+
+    /// Lets the pages of a window go, from this process and from the system's cache, where nobody
+    /// else uses them: to stream through an array without filling the memory. Touching them again
+    /// reads them again; what was written stays, and pages that are not flushed stay in memory.
+    /// Only pages that lie wholly inside a row of the window go. A hint elsewhere than on Linux.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_window`](Self::read_window), and [`Error::Io`].
+    pub fn evict(&self, window: impl Into<Window>) -> Result<()>
+    where
+        A: Evictable,
+    {
+        self.for_each_run(window.into(), 0, |bytes| {
+            let evicted = self.mapping.evict(self.file.raw_file(), bytes);
+            evicted.map_err(|error| Error::io(self.path(), "evict", 0, error))
+        })
+    }
+
+    /// Calls `call` with the bytes of each run of a window; runs at most `gap` elements apart are
+    /// one.
+    fn for_each_run(
+        &self,
+        window: Window,
+        gap: usize,
+        mut call: impl FnMut(Range<usize>) -> Result<()>,
+    ) -> Result<()> {
+        let (start, part) = window.select(self.file.layout())?;
+        self.file.check_len()?;
+        transfer::runs(start, &part, gap).try_for_each(|run| call(bytes_of::<T>(run)))
+    }
+}
+
+fn bytes_of<T>(elements: Range<usize>) -> Range<usize> {
+    // The mapping has these bytes, so their number fits.
+    elements.start * size_of::<T>()..elements.end * size_of::<T>()
+}
+
+impl<T: Element, A: Writable> MmapArray<T, A> {
+    fn elements_mut(&mut self) -> &mut [T] {
+        bytemuck::cast_slice_mut(self.mapping.bytes_mut())
+    }
+
+    /// The whole array as a view to change. Touches no page.
+    ///
+    /// A store dirties the whole page or folio that it falls into, which may be 2 MiB: for small
+    /// pieces here and there, [`write_window`](Self::write_window) is cheaper to flush. Storing to
+    /// a [sparse](crate::Allocation::Sparse) file on a full disk raises `SIGBUS`.
+    #[must_use]
+    pub fn view_mut(&mut self) -> ViewMut<'_, T> {
+        let layout = self.file.layout().clone();
+        let Some(view) = ViewMut::from_layout(self.elements_mut(), 0, layout) else {
+            unreachable!("the mapping holds the layout's elements")
+        };
+        view
+    }
+
+    /// The part of the array that [`s!`](crate::s) names, as a view to change. Touches no page.
+    ///
+    /// # Errors
+    ///
+    /// As [`View::slice`].
+    pub fn slice_mut(&mut self, items: impl AsRef<[SliceItem]>) -> Result<ViewMut<'_, T>> {
+        self.view_mut().slice(items)
+    }
+
+    /// All elements as one slice to change, where the array is in C order (or could as well be).
+    /// Touches no page.
+    #[must_use]
+    pub fn as_mut_slice(&mut self) -> Option<&mut [T]> {
+        self.file.layout().is_contiguous(Order::C).then(|| self.elements_mut())
+    }
+
+    /// The element at `index` to change, or `None` outside the array or with a wrong number of
+    /// axes.
+    #[must_use]
+    #[inline]
+    pub fn get_mut(&mut self, index: impl AsRef<[usize]>) -> Option<&mut T> {
+        let position = self.file.layout().position(index.as_ref())?;
+        self.elements_mut().get_mut(position as usize)
+    }
+
+    /// Writes a window from `elements`, which are in row-major order whatever the file's order is.
+    /// Views and other handles see it at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::write_window`].
+    ///
+    /// # Cost
+    ///
+    /// On Linux one positional write for each run of the window in the file, which dirties no more
+    /// than is written; elsewhere, and for copy-on-write arrays, a copy into the mapping.
+    pub fn write_window(&mut self, window: impl Into<Window>, elements: &[T]) -> Result<()> {
+        let (start, part) = window.into().select(self.file.layout())?;
+        if elements.len() != part.len() {
+            return Err(Error::LenMismatch { expected: part.len(), found: elements.len() });
+        }
+        let view = View::from_shape(part.shape(), elements)?;
+        self.write_part(start, part, &view)
+    }
+
+    /// Writes a view, of any strides, to the part of the array that [`s!`](crate::s) names; as
+    /// [`write_window`](Self::write_window).
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::write_slice`].
+    pub fn write_slice<'v>(
+        &mut self,
+        items: impl AsRef<[SliceItem]>,
+        view: impl Into<View<'v, T>>,
+    ) -> Result<()> {
+        let (start, part) = self.file.layout().slice(items.as_ref())?;
+        self.write_part(start, part, &view.into())
+    }
+
+    fn write_part(&mut self, start: isize, part: Layout, from: &View<'_, T>) -> Result<()> {
+        if A::WRITES && WRITES_SHOW_IN_MAPPINGS {
+            return self.file.write_from(start, part, from);
+        }
+        self.file.check_len()?;
+        let target = ViewMut::from_layout(self.elements_mut(), start, part);
+        target.expect("the mapping holds the part").copy_from(from)
+    }
+}
+
+impl<T: Element> MmapArray<T, ReadWrite> {
+    /// Waits until everything written so far, through views and windows, is on stable storage, with
+    /// the length and the name that are needed to find it; see [`NpyFile::flush`].
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::flush`].
+    pub fn flush(&self) -> Result<()> {
+        let all = 0..self.mapping.bytes().len();
+        self.file.sync(|| self.mapping.flush(self.file.raw_file(), all))
+    }
+
+    /// Waits until a window is on stable storage, and does not wait for the rest of the array.
+    /// What lies between the window's first and last element in the file may be written too.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush), and [`Error::OutOfBounds`], [`Error::ReversedRange`] and
+    /// [`Error::RankMismatch`] where the window does not fit.
+    pub fn flush_window(&self, window: impl Into<Window>) -> Result<()> {
+        let (start, part) = window.into().select(self.file.layout())?;
+        let bytes = bytes_of::<T>(transfer::span(start, &part));
+        let write_back = || self.mapping.flush(self.file.raw_file(), bytes);
+        // On Linux, msync waits for the disk as fdatasync does.
+        if WRITES_SHOW_IN_MAPPINGS {
+            self.file.sync_by(write_back)
+        } else {
+            self.file.sync(write_back)
+        }
+    }
+
+    /// Starts to write to the disk what was written so far, and does not wait for it: a later
+    /// [`flush`](Self::flush) has less to do. A hint, which promises nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SyncFailed`] where an earlier flush failed; [`Error::Shrunk`] where the file became
+    /// shorter. Errors of the disk show at the next flush.
+    pub fn flush_async(&self) -> Result<()> {
+        self.file.check_synced()?;
+        self.file.check_len()?;
+        self.mapping.flush_async(self.file.raw_file(), 0..self.mapping.bytes().len());
+        Ok(())
+    }
+
+    /// Flushes the array and gives it its name now, where it was created with
+    /// [`Publish::OnClose`](crate::Publish::OnClose); see [`NpyFile::publish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::publish`].
+    pub fn publish(&self) -> Result<()> {
+        self.flush()?;
+        self.file.name_synced()
+    }
+
+    /// Flushes the array, publishes it where it waits for that, and closes it.
+    ///
+    /// Dropping an array instead flushes nothing, publishes nothing and tells of no error. What was
+    /// written outlives this process all the same, but not a power cut.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish); a file that was not published is lost then.
+    pub fn close(self) -> Result<()> {
+        self.publish()
+    }
+
+    /// A handle that threads can share, behind a lock for this process's threads.
+    #[must_use]
+    pub fn into_shared(self) -> SharedMmapArray<T> {
+        SharedMmapArray::new(self)
+    }
+
+    /// The same array without the mapping, to read and write by position. Keeps the lock; flushes
+    /// nothing.
+    #[must_use]
+    pub fn into_file(self) -> NpyFile<T, ReadWrite> {
+        self.file.with_access()
+    }
+}
+
+/// Panics where the index is outside the array or has a wrong number of axes; [`MmapArray::get`]
+/// does not.
+impl<T: Element, A: Access, I: AsRef<[usize]>> Index<I> for MmapArray<T, A> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, index: I) -> &T {
+        let index = index.as_ref();
+        match self.get(index) {
+            Some(element) => element,
+            None => panic!("{}", self.file.layout().position_error(index)),
+        }
+    }
+}
+
+/// Panics as `Index` does; [`MmapArray::get_mut`] does not.
+impl<T: Element, A: Writable, I: AsRef<[usize]>> IndexMut<I> for MmapArray<T, A> {
+    #[inline]
+    fn index_mut(&mut self, index: I) -> &mut T {
+        let index = index.as_ref();
+        match self.file.layout().position(index) {
+            Some(position) => &mut self.elements_mut()[position as usize],
+            None => panic!("{}", self.file.layout().position_error(index)),
+        }
+    }
+}
+
+impl<'a, T: Element, A: Access> From<&'a MmapArray<T, A>> for View<'a, T> {
+    fn from(array: &'a MmapArray<T, A>) -> Self {
+        array.view()
+    }
+}
+
+impl<'a, T: Element, A: Writable> From<&'a mut MmapArray<T, A>> for ViewMut<'a, T> {
+    fn from(array: &'a mut MmapArray<T, A>) -> Self {
+        array.view_mut()
+    }
+}
+
+/// As [`View`]'s: touches the pages of what it shows, the edges of a large array.
+impl<T: Element + fmt::Debug, A: Access> fmt::Display for MmapArray<T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.view(), f)
+    }
+}
+
+/// Shows path, element type, shape and access; touches no data.
+impl<T, A> fmt::Debug for MmapArray<T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.file.debug::<A>("MmapArray", f)
+    }
+}

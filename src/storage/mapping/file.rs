@@ -1,0 +1,195 @@
+//! A mapping of a file, by memmap2.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::slice;
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use super::{Advice, MapMode};
+
+/// A file mapped from its first byte on, so that addresses and offsets in the file have the same
+/// place in a page of any size; lent out are the bytes of the array alone.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    /// # Invariants
+    ///
+    /// `data` lies inside `map`; what the caller of [`map`](Self::map) promised holds.
+    map: MmapRaw,
+    data: Range<usize>,
+    mode: MapMode,
+}
+
+impl Mapping {
+    /// Maps the bytes `data` of a file, and those before them.
+    ///
+    /// # Safety
+    ///
+    /// As long as the mapping lives, nobody shortens the file below the end of `data`, and nobody
+    /// changes bytes of `data`, but for the holder of the mapping: through it, or through the file
+    /// while it is borrowed mutably.
+    pub(crate) unsafe fn map(file: &File, data: Range<u64>, mode: MapMode) -> io::Result<Mapping> {
+        let too_large = |_| io::Error::from(io::ErrorKind::OutOfMemory);
+        let start = usize::try_from(data.start).map_err(too_large)?;
+        let end = isize::try_from(data.end).map_err(too_large)?.cast_unsigned();
+        assert!(start <= end && end > 0);
+        let mut options = MmapOptions::new();
+        options.len(end);
+        let map = match mode {
+            MapMode::Read => options.map_raw_read_only(file)?,
+            MapMode::Write => options.map_raw(file)?,
+            // Reserving swap for all of it would refuse what is larger than memory.
+            // SAFETY: no reference is made here; the caller vouches for those made later.
+            MapMode::Copy => unsafe { options.no_reserve_swap().map_copy(file)? }.into(),
+        };
+        Ok(Mapping { map, data: start..end, mode })
+    }
+
+    /// The bytes of the array.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: by the invariants `data` lies inside the map, which is readable as long as
+        // `self` lives, and nobody changes it while `self` is borrowed; its length fits `isize`.
+        unsafe { slice::from_raw_parts(self.map.as_ptr().add(self.data.start), self.data.len()) }
+    }
+
+    /// The bytes of the array, to change.
+    ///
+    /// # Panics
+    ///
+    /// Where the mapping is for reading.
+    #[inline]
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        assert!(self.mode != MapMode::Read, "a mapping for reading cannot be written");
+        let first = self.map.as_mut_ptr();
+        // SAFETY: as for `bytes`; the map is writable, and the bytes are ours alone while `self`
+        // is borrowed mutably.
+        unsafe { slice::from_raw_parts_mut(first.add(self.data.start), self.data.len()) }
+    }
+
+    /// The place of a range of the array's bytes in the map. The only range check there is.
+    fn place(&self, range: &Range<usize>) -> (usize, usize) {
+        assert!(range.start <= range.end && range.end <= self.data.len(), "a range outside");
+        (self.data.start + range.start, range.len())
+    }
+
+    /// Waits until a range of the array's bytes was handed to the disk. Elsewhere than on Linux, a
+    /// sync of the file must follow.
+    pub(crate) fn flush(&self, _file: &File, range: Range<usize>) -> io::Result<()> {
+        let (offset, len) = self.place(&range);
+        self.map.flush_range(offset, len)
+    }
+
+    /// Starts to write a range of the array's bytes to the disk. A hint: errors show at the next
+    /// flush.
+    pub(crate) fn flush_async(&self, file: &File, range: Range<usize>) {
+        let (offset, len) = self.place(&range);
+        start_writing(&self.map, file, offset, len);
+    }
+
+    /// Passes a hint on; one that the system does not know is ignored.
+    pub(crate) fn advise(&self, advice: Advice) -> io::Result<()> {
+        let advised = advise(&self.map, advice);
+        advised.or_else(|error| {
+            let unknown =
+                matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported);
+            if unknown { Ok(()) } else { Err(error) }
+        })
+    }
+
+    /// Brings a range of the array's bytes into memory, and waits for it where the system can.
+    pub(crate) fn populate(&self, range: Range<usize>) -> io::Result<()> {
+        let (offset, len) = self.place(&range);
+        populate(&self.map, offset, len)
+    }
+
+    /// Lets the pages of a range of the array's bytes go, where they are clean. Reading brings
+    /// them back.
+    ///
+    /// # Panics
+    ///
+    /// Where the mapping is of copies, which would be lost.
+    pub(crate) fn evict(&self, file: &File, range: Range<usize>) -> io::Result<()> {
+        assert!(self.mode != MapMode::Copy, "copied pages are nowhere else");
+        let (offset, len) = self.place(&range);
+        evict(&self.map, file, offset, len)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn start_writing(_map: &MmapRaw, file: &File, offset: usize, len: usize) {
+    use std::os::fd::AsRawFd;
+    // `MS_ASYNC` does nothing on Linux.
+    // SAFETY: the descriptor is open as long as `file` is borrowed, and no memory is touched.
+    unsafe {
+        libc::sync_file_range(
+            file.as_raw_fd(),
+            offset as libc::off64_t,
+            len as libc::off64_t,
+            libc::SYNC_FILE_RANGE_WRITE,
+        );
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn start_writing(map: &MmapRaw, _file: &File, offset: usize, len: usize) {
+    let _ = map.flush_async_range(offset, len);
+}
+
+#[cfg(unix)]
+fn advise(map: &MmapRaw, advice: Advice) -> io::Result<()> {
+    map.advise(match advice {
+        Advice::Normal => memmap2::Advice::Normal,
+        Advice::Sequential => memmap2::Advice::Sequential,
+        Advice::Random => memmap2::Advice::Random,
+        #[cfg(target_os = "linux")]
+        Advice::HugePages => memmap2::Advice::HugePage,
+        #[cfg(not(target_os = "linux"))]
+        Advice::HugePages => return Ok(()),
+    })
+}
+
+#[cfg(not(unix))]
+fn advise(_map: &MmapRaw, _advice: Advice) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn populate(map: &MmapRaw, offset: usize, len: usize) -> io::Result<()> {
+    match map.advise_range(memmap2::Advice::PopulateRead, offset, len) {
+        // Before Linux 5.14. This only asks for the pages, and is cut short where they are many.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            map.advise_range(memmap2::Advice::WillNeed, offset, len)
+        }
+        result => result,
+    }
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn populate(map: &MmapRaw, offset: usize, len: usize) -> io::Result<()> {
+    map.advise_range(memmap2::Advice::WillNeed, offset, len)
+}
+
+#[cfg(not(unix))]
+fn populate(_map: &MmapRaw, _offset: usize, _len: usize) -> io::Result<()> {
+    Ok(())
+}
+
+/// Both steps are needed: the cache keeps what is mapped.
+#[cfg(target_os = "linux")]
+fn evict(map: &MmapRaw, file: &File, offset: usize, len: usize) -> io::Result<()> {
+    use memmap2::UncheckedAdvice;
+    // SAFETY: the map shares its pages with the file (`Mapping::evict` made sure), so what was
+    // stored stays in the cache, and the next access finds the same bytes there.
+    unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, len)? };
+    let len = std::num::NonZeroU64::new(len as u64);
+    Ok(rustix::fs::fadvise(file, offset as u64, len, rustix::fs::Advice::DontNeed)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn evict(_map: &MmapRaw, _file: &File, _offset: usize, _len: usize) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! A copy of a file in memory, in place of a mapping where Miri runs the program: it finds wrong
+//! accesses to the array's bytes there as it does anywhere. What is not flushed is lost.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+use bytemuck::Zeroable;
+
+use super::{Advice, MapMode};
+use crate::storage::{read_at, write_at};
+
+/// Memory that starts where a page does, as a mapping.
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(4096))]
+struct Page([u8; 4096]);
+
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    pages: Vec<Page>,
+    data: Range<usize>,
+    mode: MapMode,
+}
+
+impl Mapping {
+    /// Copies the file.
+    ///
+    /// # Safety
+    ///
+    /// None is needed; it is that of the mapping that this stands for.
+    #[allow(unsafe_code, reason = "the signature of what it stands for")]
+    pub(crate) unsafe fn map(file: &File, data: Range<u64>, mode: MapMode) -> io::Result<Mapping> {
+        let data = data.start as usize..data.end as usize;
+        let mut pages = vec![Page::zeroed(); data.end.div_ceil(4096)];
+        let bytes = &mut bytemuck::cast_slice_mut(&mut pages)[..data.end];
+        read_at(file, Path::new(""), bytes, 0).map_err(io::Error::other)?;
+        Ok(Mapping { pages, data, mode })
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.pages)[self.data.clone()]
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        assert!(self.mode != MapMode::Read, "a mapping for reading cannot be written");
+        &mut bytemuck::cast_slice_mut(&mut self.pages)[self.data.clone()]
+    }
+
+    pub(crate) fn flush(&self, file: &File, range: Range<usize>) -> io::Result<()> {
+        let offset = (self.data.start + range.start) as u64;
+        write_at(file, Path::new(""), &self.bytes()[range], offset).map_err(io::Error::other)
+    }
+
+    pub(crate) fn flush_async(&self, file: &File, range: Range<usize>) {
+        let _ = self.flush(file, range);
+    }
+
+    pub(crate) fn advise(&self, _advice: Advice) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn populate(&self, _range: Range<usize>) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn evict(&self, _file: &File, _range: Range<usize>) -> io::Result<()> {
+        assert!(self.mode != MapMode::Copy, "copied pages are nowhere else");
+        Ok(())
+    }
+}
