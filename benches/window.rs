@@ -11,20 +11,17 @@
 //! `cargo bench --bench window`, or with files of 4 x side x side bytes
 //! `MMAP_ARRAY_BENCH_SIDE=32768 cargo bench --bench window`
 
+mod files;
 mod ratio;
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
+use files::{BLOCK, START, places, turns, write_file};
 use mmap_array::bytemuck::{cast_slice, cast_slice_mut};
 use mmap_array::{Allocation, Element, Header, NpyFile, OpenOptions, Order};
 use ratio::Ratios;
-
-const BLOCK: usize = 4 << 20;
-/// Where the data starts in all files here.
-const START: u64 = 128;
 
 fn main() {
     let mut ratios = Ratios::new();
@@ -199,37 +196,6 @@ fn fill(ratios: &mut Ratios, path: &Path, side: usize) {
     ratios.compare("fill, Sparse", "<= 1.11", &mut [("ours", &mut sparse), ("pwrites", &mut bare)]);
     let calls: &mut [ratio::Call<'_>] = &mut [("ours", &mut reserved), ("pwrites", &mut bare)];
     ratios.compare("fill, Reserved", "<= 1.11", calls);
-}
-
-/// Goes round and round, once from the start and once from the middle: who comes second shall not
-/// find in the processor's cache, or already dirty, what the first one has just touched.
-fn turns<T>(items: &[T]) -> [impl Iterator<Item = &T>; 2] {
-    [0, items.len() / 2].map(|first| items.iter().cycle().skip(first))
-}
-
-/// Places at which a window fits, the same ones in every run.
-fn places(shape: &[usize], window: [usize; 2]) -> Vec<[usize; 2]> {
-    let mut state = 1_u64;
-    let mut below = |end: usize| {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 33) as usize % end
-    };
-    (0..4096).map(|_| [below(shape[0] - window[0] + 1), below(shape[1] - window[1] + 1)]).collect()
-}
-
-/// Writes a file in large pieces, without the code that is measured.
-fn write_file<T: Element + From<u16>>(path: &Path, descr: &str, shape: [usize; 2], order: Order) {
-    let header = Header::new(descr.parse().unwrap(), shape, order).unwrap();
-    let mut block: Vec<T> = (0..BLOCK / size_of::<T>()).map(|n| T::from(n as u16)).collect();
-    if header.dtype().is_foreign() {
-        block.iter_mut().for_each(T::swap_bytes);
-    }
-    let mut file = File::create(path).unwrap();
-    file.write_all(&header.to_bytes()).unwrap();
-    for _ in 0..header.byte_len() / BLOCK as u64 {
-        file.write_all(cast_slice(&block)).unwrap();
-    }
-    assert_eq!(file.metadata().unwrap().len(), START + header.byte_len());
 }
 
 /// One positional read of elements from the one numbered `at`.

@@ -275,10 +275,7 @@ impl<T: Element, A: Access> MmapArray<T, A> {
     /// The whole array as a view. Touches no page.
     #[must_use]
     pub fn view(&self) -> View<'_, T> {
-        let Some(view) = View::from_layout(self.elements(), 0, self.file.layout().clone()) else {
-            unreachable!("the mapping holds the layout's elements")
-        };
-        view
+        self.part(0, self.file.layout().clone())
     }
 
     /// The part of the array that [`s!`](crate::s) names, as a view. Touches no page, copies
@@ -288,7 +285,14 @@ impl<T: Element, A: Access> MmapArray<T, A> {
     ///
     /// As [`View::slice`].
     pub fn slice(&self, items: impl AsRef<[SliceItem]>) -> Result<View<'_, T>> {
-        self.view().slice(items)
+        let (start, part) = self.file.layout().slice(items.as_ref())?;
+        Ok(self.part(start, part))
+    }
+
+    /// The part of the array that `start` and `part`, made of its layout, say.
+    fn part(&self, start: isize, part: Layout) -> View<'_, T> {
+        let view = View::from_layout(self.elements(), start, part);
+        view.expect("the mapping holds the layout's elements")
     }
 
     /// All elements as one slice, where the array is in C order (or could as well be). Touches no
@@ -315,7 +319,7 @@ impl<T: Element, A: Access> MmapArray<T, A> {
     pub fn read_window(&self, window: impl Into<Window>) -> Result<Array<T>> {
         let (start, part) = window.into().select(self.file.layout())?;
         self.file.check_len()?;
-        self.view().part(start, part).to_array()
+        self.part(start, part).to_array()
     }
 
     /// Copies a window into `out`, in row-major order. Allocates nothing.
@@ -327,7 +331,7 @@ impl<T: Element, A: Access> MmapArray<T, A> {
     pub fn read_window_into(&self, window: impl Into<Window>, out: &mut [T]) -> Result<()> {
         let (start, part) = window.into().select(self.file.layout())?;
         self.file.check_len()?;
-        self.view().part(start, part).copy_to_slice(out)
+        self.part(start, part).copy_to_slice(out)
     }
 
     /// Copies the part of the array that [`s!`](crate::s) names into new memory, in row-major
@@ -403,6 +407,7 @@ fn bytes_of<T>(elements: Range<usize>) -> Range<usize> {
 }
 
 impl<T: Element, A: Writable> MmapArray<T, A> {
+    #[inline]
     fn elements_mut(&mut self) -> &mut [T] {
         bytemuck::cast_slice_mut(self.mapping.bytes_mut())
     }
@@ -414,11 +419,7 @@ impl<T: Element, A: Writable> MmapArray<T, A> {
     /// a [sparse](crate::Allocation::Sparse) file on a full disk raises `SIGBUS`.
     #[must_use]
     pub fn view_mut(&mut self) -> ViewMut<'_, T> {
-        let layout = self.file.layout().clone();
-        let Some(view) = ViewMut::from_layout(self.elements_mut(), 0, layout) else {
-            unreachable!("the mapping holds the layout's elements")
-        };
-        view
+        self.part_mut(0, self.file.layout().clone())
     }
 
     /// The part of the array that [`s!`](crate::s) names, as a view to change. Touches no page.
@@ -427,7 +428,13 @@ impl<T: Element, A: Writable> MmapArray<T, A> {
     ///
     /// As [`View::slice`].
     pub fn slice_mut(&mut self, items: impl AsRef<[SliceItem]>) -> Result<ViewMut<'_, T>> {
-        self.view_mut().slice(items)
+        let (start, part) = self.file.layout().slice(items.as_ref())?;
+        Ok(self.part_mut(start, part))
+    }
+
+    fn part_mut(&mut self, start: isize, part: Layout) -> ViewMut<'_, T> {
+        let view = ViewMut::from_layout(self.elements_mut(), start, part);
+        view.expect("the mapping holds the layout's elements")
     }
 
     /// All elements as one slice to change, where the array is in C order (or could as well be).
@@ -486,8 +493,7 @@ impl<T: Element, A: Writable> MmapArray<T, A> {
             return self.file.write_from(start, part, from);
         }
         self.file.check_len()?;
-        let target = ViewMut::from_layout(self.elements_mut(), start, part);
-        target.expect("the mapping holds the part").copy_from(from)
+        self.part_mut(start, part).copy_from(from)
     }
 }
 
@@ -573,6 +579,12 @@ impl<T: Element> MmapArray<T, ReadWrite> {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn outside(layout: &Layout, index: &[usize]) -> ! {
+    panic!("{}", layout.position_error(index))
+}
+
 /// Panics where the index is outside the array or has a wrong number of axes; [`MmapArray::get`]
 /// does not.
 impl<T: Element, A: Access, I: AsRef<[usize]>> Index<I> for MmapArray<T, A> {
@@ -581,10 +593,7 @@ impl<T: Element, A: Access, I: AsRef<[usize]>> Index<I> for MmapArray<T, A> {
     #[inline]
     fn index(&self, index: I) -> &T {
         let index = index.as_ref();
-        match self.get(index) {
-            Some(element) => element,
-            None => panic!("{}", self.file.layout().position_error(index)),
-        }
+        self.get(index).unwrap_or_else(|| outside(self.file.layout(), index))
     }
 }
 
@@ -595,7 +604,7 @@ impl<T: Element, A: Writable, I: AsRef<[usize]>> IndexMut<I> for MmapArray<T, A>
         let index = index.as_ref();
         match self.file.layout().position(index) {
             Some(position) => &mut self.elements_mut()[position as usize],
-            None => panic!("{}", self.file.layout().position_error(index)),
+            None => outside(self.file.layout(), index),
         }
     }
 }

@@ -17,6 +17,15 @@ impl<I: Copy + Default> Dims<I> {
         Dims::Inline { len: 0, items: [I::default(); 4] }
     }
 
+    /// The number of axes, and the room for those that stand in place.
+    #[inline]
+    pub(crate) fn as_inline(&self) -> Option<(usize, &[I; 4])> {
+        match self {
+            Dims::Inline { len, items } => Some((usize::from(*len), items)),
+            Dims::Heap(_) => None,
+        }
+    }
+
     pub(crate) fn push(&mut self, item: I) {
         match self {
             Dims::Inline { len, items } if usize::from(*len) < items.len() => {

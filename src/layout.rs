@@ -110,18 +110,19 @@ impl Layout {
     /// How far the element at `index` lies from the first one, in elements; `None` outside.
     #[inline]
     pub(crate) fn position(&self, index: &[usize]) -> Option<isize> {
-        let (shape, strides) = (self.shape(), self.strides());
-        if index.len() != shape.len() || strides.len() != shape.len() {
-            return None;
-        }
-        let mut position = 0;
-        for axis in 0..shape.len() {
-            if index[axis] >= shape[axis] {
-                return None;
+        match (self.shape.as_inline(), self.strides.as_inline()) {
+            // What nearly every loop over indices does: the compiler knows the length of `index`,
+            // and that of the arrays, and leaves nothing but the comparisons.
+            (Some((ndim, shape)), Some((_, strides))) => {
+                if index.len() == ndim {
+                    position(index, shape, strides)
+                } else {
+                    None
+                }
             }
-            position += index[axis] as isize * strides[axis];
+            _ if index.len() == self.ndim() => position(index, &self.shape, &self.strides),
+            _ => None,
         }
-        Some(position)
     }
 
     /// Why `index` has no position.
@@ -328,6 +329,18 @@ impl Iterator for Positions {
 }
 
 impl ExactSizeIterator for Positions {}
+
+#[inline]
+fn position(index: &[usize], shape: &[usize], strides: &[isize]) -> Option<isize> {
+    let mut position = 0;
+    for ((&index, &len), &stride) in index.iter().zip(shape).zip(strides) {
+        if index >= len {
+            return None;
+        }
+        position += index as isize * stride;
+    }
+    Some(position)
+}
 
 #[cold]
 fn too_large(shape: &[usize], item_size: usize) -> Error {

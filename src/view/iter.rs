@@ -8,7 +8,7 @@ use std::slice;
 
 use super::strided::Strided;
 use super::{Array, View, ViewMut};
-use crate::layout::{Layout, Positions};
+use crate::layout::Positions;
 
 impl<'a, T> View<'a, T> {
     /// The elements in row-major order. `for_each`, `fold`, `sum` and the like run through them
@@ -37,8 +37,9 @@ struct Places<T> {
     left: usize,
     stride: isize,
     first: *const T,
-    /// Where the lanes to come start, from `first`.
-    lanes: Positions,
+    /// Where the lanes to come start, from `first`; none where there is one lane only. In a box, so
+    /// that the fields above stay in registers.
+    lanes: Option<Box<Positions>>,
     lane_len: usize,
 }
 
@@ -50,18 +51,30 @@ struct Run<T> {
 }
 
 impl<T> Places<T> {
+    #[inline]
     fn new(strided: &Strided<T>) -> Places<T> {
-        let mut lanes = strided.layout().merged();
-        let (lane_len, stride) = match lanes.ndim().checked_sub(1) {
-            Some(last) => (lanes.shape()[last], lanes.strides()[last]),
-            // Without axes there is one lane of one element.
-            None => (1, 0),
-        };
-        if lanes.ndim() > 0 {
-            lanes.remove_axis(lanes.ndim() - 1);
+        match (strided.shape(), strided.layout().strides()) {
+            (&[len], &[stride]) => Places::lane(strided.first(), len, stride),
+            _ => Places::lanes(strided),
         }
-        let lanes = if lane_len == 0 { no_lanes() } else { Positions::new(lanes) };
-        let first = strided.first();
+    }
+
+    #[inline]
+    fn lane(first: *const T, len: usize, stride: isize) -> Places<T> {
+        Places { next: first, left: len, stride, first, lanes: None, lane_len: len }
+    }
+
+    fn lanes(strided: &Strided<T>) -> Places<T> {
+        let (first, mut outer) = (strided.first(), strided.layout().merged());
+        let Some(last) = outer.ndim().checked_sub(1) else {
+            return Places::lane(first, 1, 0);
+        };
+        let (lane_len, stride) = (outer.shape()[last], outer.strides()[last]);
+        if last == 0 {
+            return Places::lane(first, lane_len, stride);
+        }
+        outer.remove_axis(last);
+        let lanes = Some(Box::new(Positions::new(outer)));
         Places { next: first, left: 0, stride, first, lanes, lane_len }
     }
 
@@ -78,7 +91,7 @@ impl<T> Places<T> {
 
     #[inline]
     fn next_lane(&mut self) -> Option<()> {
-        self.next = self.first.wrapping_offset(self.lanes.next()?);
+        self.next = self.first.wrapping_offset(self.lanes.as_mut()?.next()?);
         self.left = self.lane_len;
         Some(())
     }
@@ -95,12 +108,8 @@ impl<T> Places<T> {
     }
 
     fn len(&self) -> usize {
-        self.left + self.lanes.len() * self.lane_len
+        self.left + self.lanes.as_ref().map_or(0, |lanes| lanes.len() * self.lane_len)
     }
-}
-
-fn no_lanes() -> Positions {
-    Positions::new(Layout::from_parts([0].as_slice().into(), [0].as_slice().into()))
 }
 
 /// The elements of a view, in row-major order; made by [`View::iter`].

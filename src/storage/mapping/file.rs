@@ -17,11 +17,19 @@ use super::{Advice, MapMode};
 pub(crate) struct Mapping {
     /// # Invariants
     ///
-    /// `data` lies inside `map`; what the caller of [`map`](Self::map) promised holds.
+    /// `len` bytes from `first` on are the array's, and lie inside `map`, from its byte `start` on;
+    /// what the caller of [`map`](Self::map) promised holds.
     map: MmapRaw,
-    data: Range<usize>,
+    first: *mut u8,
+    start: usize,
+    len: usize,
     mode: MapMode,
 }
+
+// SAFETY: a mapping owns its memory, and lends it as a `Vec<u8>` would.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps the bytes `data` of a file, and those before them.
@@ -45,15 +53,16 @@ impl Mapping {
             // SAFETY: no reference is made here; the caller vouches for those made later.
             MapMode::Copy => unsafe { options.no_reserve_swap().map_copy(file)? }.into(),
         };
-        Ok(Mapping { map, data: start..end, mode })
+        let first = map.as_mut_ptr().wrapping_add(start);
+        Ok(Mapping { map, first, start, len: end - start, mode })
     }
 
     /// The bytes of the array.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: by the invariants `data` lies inside the map, which is readable as long as
-        // `self` lives, and nobody changes it while `self` is borrowed; its length fits `isize`.
-        unsafe { slice::from_raw_parts(self.map.as_ptr().add(self.data.start), self.data.len()) }
+        // SAFETY: by the invariants these bytes lie inside the map, which is readable as long as
+        // `self` lives, and nobody changes them while `self` is borrowed; `len` fits `isize`.
+        unsafe { slice::from_raw_parts(self.first, self.len) }
     }
 
     /// The bytes of the array, to change.
@@ -64,16 +73,15 @@ impl Mapping {
     #[inline]
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         assert!(self.mode != MapMode::Read, "a mapping for reading cannot be written");
-        let first = self.map.as_mut_ptr();
         // SAFETY: as for `bytes`; the map is writable, and the bytes are ours alone while `self`
         // is borrowed mutably.
-        unsafe { slice::from_raw_parts_mut(first.add(self.data.start), self.data.len()) }
+        unsafe { slice::from_raw_parts_mut(self.first, self.len) }
     }
 
     /// The place of a range of the array's bytes in the map. The only range check there is.
     fn place(&self, range: &Range<usize>) -> (usize, usize) {
-        assert!(range.start <= range.end && range.end <= self.data.len(), "a range outside");
-        (self.data.start + range.start, range.len())
+        assert!(range.start <= range.end && range.end <= self.len, "a range outside");
+        (self.start + range.start, range.len())
     }
 
     /// Waits until a range of the array's bytes was handed to the disk. Elsewhere than on Linux, a
