@@ -16,6 +16,7 @@ mod ratio;
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use files::{BLOCK, START, places, turns, write_file};

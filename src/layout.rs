@@ -71,6 +71,27 @@ impl Layout {
         Layout { shape, strides }
     }
 
+    /// A layout from anybody's strides: checks the conditions above.
+    #[cfg(feature = "ndarray-0_17")]
+    pub(crate) fn from_strides<T>(shape: &[usize], strides: &[isize]) -> Result<Layout> {
+        // Conditions 1 and 2. Without elements strides are free, so its own will do.
+        let packed = Layout::of_memory::<T>(shape)?;
+        if strides.len() != shape.len() {
+            return Err(Error::RankMismatch { expected: shape.len(), found: strides.len() });
+        }
+        if packed.is_empty() {
+            return Ok(packed);
+        }
+        // Condition 3: a way along all axes at once is the longest.
+        let longest = shape.iter().zip(strides).try_fold(0_usize, |sum, (&len, stride)| {
+            sum.checked_add((len - 1).checked_mul(stride.unsigned_abs())?)
+        });
+        if longest.is_none_or(|longest| isize::try_from(longest).is_err()) {
+            return Err(too_large(shape, size_of::<T>()));
+        }
+        Ok(Layout::from_parts(packed.shape, strides.into()))
+    }
+
     #[inline]
     pub(crate) fn shape(&self) -> &[usize] {
         &self.shape
@@ -381,6 +402,28 @@ mod tests {
         let layout = Layout::new(&[0, isize::MAX as usize], Order::C).unwrap();
         assert!(cfg!(target_pointer_width = "32") || layout.byte_len(2).is_err());
         assert_eq!(layout.byte_len(1).unwrap(), 0);
+    }
+
+    #[cfg(feature = "ndarray-0_17")]
+    #[test]
+    fn foreign_strides_keep_every_distance_countable() {
+        const MAX: isize = isize::MAX;
+        let layout = Layout::from_strides::<u8>(&[2, 1, 3], &[-7, isize::MIN, 0]).unwrap();
+        assert_eq!(layout.strides(), [-7, isize::MIN, 0]);
+        assert!(Layout::from_strides::<u8>(&[2, 2], &[MAX - 5, -5]).is_ok());
+        for (shape, strides) in [
+            (&[2, 2][..], &[MAX, -1][..]),
+            (&[3], &[isize::MIN]),
+            (&[2], &[isize::MIN]),
+            (&[MAX as usize, 2], &[0, 0]),
+        ] {
+            let error = Layout::from_strides::<u8>(shape, strides).unwrap_err();
+            assert!(matches!(error, Error::ShapeOverflow { .. }), "{shape:?}: {error}");
+        }
+        let none = Layout::from_strides::<u8>(&[0, 3], &[MAX, MAX]).unwrap();
+        assert_eq!(none.strides(), [3, 1]);
+        let error = Layout::from_strides::<u8>(&[0], &[]).unwrap_err();
+        assert!(matches!(error, Error::RankMismatch { expected: 1, found: 0 }));
     }
 
     #[test]

@@ -30,6 +30,7 @@
 //! | name a part of an array | [`s!`], or ranges as a [`Window`] |
 //! | go through an array block by block | [`NpyFile::row_blocks`], [`NpyFile::tiles`] |
 //! | hold what was read, look at it another way | [`Array`], [`View`] |
+//! | compute, as with NumPy | a [`View`] as ndarray's, with the feature `ndarray-0_17` |
 //! | read NumPy's booleans, byte strings and voids | [`Bool`], [`Bytes`], [`Void`] |
 //!
 //! # Recipes
@@ -146,6 +147,7 @@ mod doors;
 mod element;
 mod error;
 mod file;
+mod interop;
 mod layout;
 mod npy;
 mod options;
@@ -164,6 +166,9 @@ pub use doors::{load, save};
 pub use element::{Bool, Bytes, Element, Void};
 pub use error::{Error, Result};
 pub use file::NpyFile;
+#[cfg(feature = "ndarray-0_17")]
+#[cfg_attr(docsrs, doc(cfg(feature = "ndarray-0_17")))]
+pub use interop::ndarray_0_17;
 pub use layout::Order;
 pub use npy::{ByteOrder, DType, Field, Header, Kind, TimeUnit};
 pub use options::OpenOptions;

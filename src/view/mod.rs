@@ -99,6 +99,24 @@ impl<'a, T> View<'a, T> {
             .then(|| View::of(Strided::new(elements.as_ptr().wrapping_offset(start), layout)))
     }
 
+    /// A view of elements that somebody else has lent us.
+    ///
+    /// # Safety
+    ///
+    /// Every index inside the shape of `layout` must lead from `first` to an initialised `T` that
+    /// nobody changes during `'a`, all of them in one allocation.
+    #[cfg(feature = "ndarray-0_17")]
+    pub(crate) unsafe fn from_raw(first: *const T, layout: Layout) -> View<'a, T> {
+        // The invariant holds: it is what the caller vouches for.
+        View::of(Strided::new(first, layout))
+    }
+
+    /// Where the first element lies; anywhere, where there is none.
+    #[cfg(feature = "ndarray-0_17")]
+    pub(crate) fn first(&self) -> *const T {
+        self.strided.first()
+    }
+
     /// Callers vouch for the invariant.
     fn of(strided: Strided<T>) -> View<'a, T> {
         View { strided, memory: PhantomData }

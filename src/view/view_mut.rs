@@ -73,6 +73,29 @@ impl<'a, T> ViewMut<'a, T> {
         })
     }
 
+    /// A view of elements that somebody else has lent us to change.
+    ///
+    /// # Safety
+    ///
+    /// Every index inside the shape of `layout` must lead from `first` to an initialised `T` of its
+    /// own, which nobody else reads or changes during `'a`, all of them in one allocation.
+    #[cfg(feature = "ndarray-0_17")]
+    pub(crate) unsafe fn from_raw(first: *mut T, layout: Layout) -> ViewMut<'a, T> {
+        // The invariant holds: it is what the caller vouches for.
+        ViewMut::of(Strided::new(first, layout))
+    }
+
+    #[cfg(feature = "ndarray-0_17")]
+    pub(crate) fn layout(&self) -> &Layout {
+        self.strided.layout()
+    }
+
+    /// Where the first element lies; anywhere, where there is none.
+    #[cfg(feature = "ndarray-0_17")]
+    pub(crate) fn first(&mut self) -> *mut T {
+        self.strided.first().cast_mut()
+    }
+
     /// Callers vouch for the invariant.
     pub(super) fn of(strided: Strided<T>) -> ViewMut<'a, T> {
         ViewMut { strided, memory: PhantomData }
