@@ -19,6 +19,7 @@ use std::hint::black_box;
 use files::{places, turns, write_file};
 use mmap_array::{MmapArray, Order, View, s};
 use ndarray::{ArrayView2, ArrayView3};
+use ndarray_0_17 as ndarray;
 use ratio::Ratios;
 
 /// 16 KiB of elements: what is measured is arithmetic, not memory.
