@@ -1,5 +1,8 @@
 //! Files to measure with, and places in them.
 
+// Each bench takes what it needs.
+#![allow(dead_code)]
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
