@@ -365,7 +365,7 @@ mod tests {
         let mut rows: Vec<_> = view.reborrow().outer_iter().collect();
         rows.iter_mut().rev().for_each(|row| row.as_mut_slice().unwrap()[5] += 1);
         let mut blocks: Vec<_> = view.reborrow().row_blocks(3).unwrap().collect();
-        blocks[1].1.copy_from(&View::from_shape([1, 6], &[1, 2, 3, 4, 5, 6]).unwrap()).unwrap();
+        blocks[1].1.copy_from(View::from_shape([1, 6], &[1, 2, 3, 4, 5, 6]).unwrap()).unwrap();
         assert_eq!(view.view().slice(s![2..]).unwrap().to_vec()[5..8], [2, 1, 2]);
     }
 
