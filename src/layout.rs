@@ -230,8 +230,8 @@ impl Layout {
         let mut inner = product;
         for &len in lens {
             inner = inner.checked_div(len).unwrap_or(0);
-            // An outermost axis of length one may have a stride that does not fit; it is not used.
-            split.push(len, self.strides[axis].wrapping_mul(inner as isize));
+            // Only that of an axis of length one, which is not used, can fail to fit.
+            split.push(len, self.strides[axis].checked_mul(inner as isize).unwrap_or(0));
         }
         for after in axis + 1..self.ndim() {
             split.push(self.shape[after], self.strides[after]);
@@ -372,6 +372,7 @@ fn too_large(shape: &[usize], item_size: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slice::SliceItem;
 
     #[test]
     fn strides_follow_the_order() {
@@ -468,6 +469,20 @@ mod tests {
         let none = Layout::new(&[0, 2], Order::C).unwrap();
         assert_eq!(none.split_axis(0, &[5, 0, 3]).unwrap().shape(), [5, 0, 3, 2]);
         assert!(none.split_axis(0, &[0, isize::MAX as usize]).is_none(), "cannot be counted");
+    }
+
+    #[test]
+    fn an_axis_of_length_one_has_a_stride_that_can_be_reversed() {
+        // Two elements half the address space apart, which only elements of no size can be: no
+        // stride leads past both.
+        let step = isize::MAX / 2 + 1;
+        let axis = SliceItem::Range { start: 0, end: None, step };
+        let whole = Layout::new(&[isize::MAX as usize], Order::C).unwrap();
+        let (_, two) = whole.slice(&[axis]).unwrap();
+        let mut split = two.split_axis(0, &[1, 2]).unwrap();
+        assert_eq!((split.shape(), split.strides()[1]), (&[1, 2][..], step));
+        assert_eq!(split.in_memory_order().1.len(), 2);
+        assert_eq!(split.invert_axis(0), 0);
     }
 
     #[test]

@@ -171,8 +171,9 @@ impl Pen<'_> {
             let cell = match (position, inner) {
                 (None, _) => "...".to_owned(),
                 (_, []) => {
-                    let (cell, width) = (cells.next().unwrap_or_default(), self.width);
-                    format!("{cell:>width$}")
+                    let cell = cells.next().unwrap_or_default();
+                    // Not `{:>width$}`, which panics from 65,536 columns on.
+                    " ".repeat(self.width - cell.chars().count()) + &cell
                 }
                 _ => String::new(),
             };
@@ -261,6 +262,13 @@ mod tests {
         let text = array(&[100]).to_string();
         assert!(text.lines().all(|line| line.len() <= LINE), "{text}");
         assert_eq!(text.lines().nth(1).unwrap().split_whitespace().next(), Some("24"));
+    }
+
+    #[test]
+    fn elements_of_any_width_are_aligned() {
+        let wide = "x".repeat(1 << 16);
+        let text = Array::from_vec([2], vec![wide.as_str(), ""]).unwrap().to_string();
+        assert_eq!(text, format!("[\"{wide}\"\n {}\"\"]", " ".repeat(1 << 16)));
     }
 
     #[test]

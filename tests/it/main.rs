@@ -22,3 +22,5 @@ mod roundtrip;
 mod twin;
 #[cfg(not(miri))]
 mod twin_file;
+mod twin_view;
+mod twin_view_mut;

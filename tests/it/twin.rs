@@ -1,14 +1,17 @@
-//! The naive twin: an array so simple that it is unlikely to be wrong, and views compared with it.
+//! The naive twin: an array so simple that it is unlikely to be wrong; and what to try on it.
 //!
 //! A twin is a shape and its elements in row-major order. Whatever is done to it goes through all
-//! indices one by one.
+//! indices one by one. The twin of a view holds, in place of each element, where in the view's
+//! memory it is: such a twin says what the view must read, and what it may change.
 
-use mmap_array::{Bytes, Element, SliceItem, View, bytemuck};
+use std::ops::Range;
+
+use mmap_array::{Element, SliceItem, bytemuck};
 use proptest::prelude::*;
 
 use crate::common::{for_each_index, number};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Twin<T> {
     pub(crate) shape: Vec<usize>,
     pub(crate) elements: Vec<T>,
@@ -33,7 +36,9 @@ impl<T: Element> Twin<T> {
         let len = shape.iter().product();
         Twin { shape: shape.to_vec(), elements: (0..len).map(|k| nth(seed, k)).collect() }
     }
+}
 
+impl<T: Copy> Twin<T> {
     /// The array of this shape whose element at an index is ours at the place that `place` finds.
     fn gather(&self, shape: &[usize], mut place: impl FnMut(&[usize], &mut [usize])) -> Twin<T> {
         let mut elements = Vec::new();
@@ -70,6 +75,145 @@ impl<T: Element> Twin<T> {
             self.elements[number(&self.shape, &place)] = *elements.next().expect("as many");
         });
     }
+
+    pub(crate) fn transpose(&self) -> Twin<T> {
+        self.permute(&(0..self.shape.len()).rev().collect::<Vec<_>>())
+    }
+
+    /// The indices in these ranges, one range for each axis.
+    fn window(&self, ranges: &[Range<usize>]) -> Twin<T> {
+        let shape: Vec<usize> = ranges.iter().map(ExactSizeIterator::len).collect();
+        self.gather(&shape, |index, from| {
+            for axis in 0..index.len() {
+                from[axis] = ranges[axis].start + index[axis];
+            }
+        })
+    }
+
+    /// The indices before and from `index` of an axis on.
+    pub(crate) fn split_at(&self, axis: usize, index: usize) -> Option<[Twin<T>; 2]> {
+        let len = *self.shape.get(axis).filter(|&&len| index <= len)?;
+        let mut ranges: Vec<_> = self.shape.iter().map(|&len| 0..len).collect();
+        Some([0..index, index..len].map(|range| {
+            ranges[axis] = range;
+            self.window(&ranges)
+        }))
+    }
+
+    /// The lanes along an axis; an empty lane is none.
+    pub(crate) fn lanes(&self, axis: usize) -> Vec<Twin<T>> {
+        let mut axes: Vec<usize> = (0..self.shape.len()).filter(|&other| other != axis).collect();
+        axes.push(axis);
+        // With the axis last the lanes stand one after the other.
+        let turned = self.permute(&axes).elements;
+        let lanes = turned.chunks(self.shape[axis].max(1));
+        lanes.map(|lane| Twin { shape: vec![lane.len()], elements: lane.to_vec() }).collect()
+    }
+
+    /// The parts at each index of the first axis.
+    pub(crate) fn rows(&self) -> Vec<Twin<T>> {
+        let rows = 0..self.shape.first().copied().unwrap_or(0);
+        rows.map(|row| self.slice(&[SliceItem::Index(row as isize)]).expect("a row")).collect()
+    }
+
+    /// Boxes that cover all, each with its start.
+    pub(crate) fn tiles(&self, tile: &[usize]) -> Vec<(Vec<usize>, Twin<T>)> {
+        let counts: Vec<usize> =
+            self.shape.iter().zip(tile).map(|(len, tile)| len.div_ceil(*tile)).collect();
+        let mut tiles = Vec::new();
+        for_each_index(&counts, |index| {
+            let start: Vec<usize> = index.iter().zip(tile).map(|(i, tile)| i * tile).collect();
+            let end = |axis: usize| self.shape[axis].min(start[axis].saturating_add(tile[axis]));
+            let ranges: Vec<_> = (0..start.len()).map(|axis| start[axis]..end(axis)).collect();
+            tiles.push((start, self.window(&ranges)));
+        });
+        tiles
+    }
+
+    /// Tiles that are whole along all axes but the first.
+    pub(crate) fn row_blocks(&self, rows: usize) -> Vec<(Vec<usize>, Twin<T>)> {
+        let mut tile: Vec<usize> = self.shape.iter().map(|&len| len.max(1)).collect();
+        tile.iter_mut().take(1).for_each(|len| *len = rows);
+        self.tiles(&tile)
+    }
+}
+
+impl Twin<usize> {
+    /// The twin of a view of a whole array of this shape.
+    pub(crate) fn places(shape: &[usize]) -> Twin<usize> {
+        Twin { shape: shape.to_vec(), elements: (0..shape.iter().product()).collect() }
+    }
+
+    /// The places of some parts, one part after the other.
+    pub(crate) fn places_of(parts: &[Twin<usize>]) -> Vec<usize> {
+        parts.iter().flat_map(|part| part.elements.iter().copied()).collect()
+    }
+
+    pub(crate) fn are_adjacent(&self) -> bool {
+        self.elements.windows(2).all(|pair| pair[0] + 1 == pair[1])
+    }
+
+    /// What is seen now, or `None` where that is no way to see it.
+    pub(crate) fn shaped(&self, shaping: &Shaping) -> Option<Twin<usize>> {
+        let shaped = match shaping {
+            Shaping::Slice(items) => self.slice(items)?,
+            Shaping::Transpose => self.transpose(),
+            Shaping::Permute(axes) => {
+                let mut sorted = axes.clone();
+                sorted.sort_unstable();
+                let all = sorted.into_iter().eq(0..self.shape.len());
+                all.then(|| self.permute(axes))?
+            }
+            Shaping::MergeAxes(axes) => self.merge_axes(axes.clone())?,
+            Shaping::SplitAxis(axis, lens) => self.split_axis(*axis, lens)?,
+            Shaping::Before(axis, index) => self.split_at(*axis, *index)?[0].clone(),
+            Shaping::After(axis, index) => self.split_at(*axis, *index)?[1].clone(),
+        };
+        (shaped.shape.len() <= 64).then_some(shaped)
+    }
+
+    fn merge_axes(&self, axes: Range<usize>) -> Option<Twin<usize>> {
+        if axes.is_empty() || axes.end > self.shape.len() {
+            return None;
+        }
+        let len = self.shape[axes.clone()].iter().product::<usize>();
+        let mut order: Vec<usize> = (0..self.shape.len()).filter(|i| !axes.contains(i)).collect();
+        order.extend(axes.clone());
+        // With these axes last, the places along them stand one after the other: at one distance,
+        // or there is no stride for them.
+        let even = |places: &[usize]| places.windows(3).all(|p| p[0] + p[2] == 2 * p[1]);
+        let one_stride = self.permute(&order).elements.chunks(len.max(1)).all(even);
+        let mut shape = self.shape.clone();
+        shape.splice(axes, [len]);
+        one_stride.then(|| Twin { shape, elements: self.elements.clone() })
+    }
+
+    fn split_axis(&self, axis: usize, lens: &[usize]) -> Option<Twin<usize>> {
+        let product = lens.iter().try_fold(1, |product: usize, &len| product.checked_mul(len))?;
+        if Some(&product) != self.shape.get(axis) {
+            return None;
+        }
+        let mut shape = self.shape.clone();
+        shape.splice(axis..axis + 1, lens.iter().copied());
+        // A length of zero excuses no overflow.
+        let mut counted = shape.iter().filter(|&&len| len > 0);
+        counted.try_fold(1, |product: isize, &len| product.checked_mul(len.try_into().ok()?))?;
+        Some(Twin { shape, elements: self.elements.clone() })
+    }
+}
+
+/// A way to see the elements, or a part of them, differently.
+#[derive(Debug, Clone)]
+pub(crate) enum Shaping {
+    Slice(Vec<SliceItem>),
+    Transpose,
+    Permute(Vec<usize>),
+    MergeAxes(Range<usize>),
+    SplitAxis(usize, Vec<usize>),
+    /// What is before an index of an axis.
+    Before(usize, usize),
+    /// What is from an index of an axis on.
+    After(usize, usize),
 }
 
 /// What a slice keeps: for each axis of the array the indices, and whether the axis is kept; for
@@ -172,9 +316,10 @@ pub(crate) fn config() -> ProptestConfig {
 
 /// Shapes of up to six axes and some thousand elements; some lengths are zero.
 pub(crate) fn shapes() -> impl Strategy<Value = Vec<usize>> {
-    let len = prop_oneof![1 => Just(0_usize), 4 => Just(1), 14 => 2..5_usize];
     // Miri is some hundred times slower.
-    prop::collection::vec(len, 0..=if cfg!(miri) { 3 } else { 6 })
+    let (longest, most) = if cfg!(miri) { (3_usize, 3) } else { (4, 6) };
+    let len = prop_oneof![1 => Just(0_usize), 4 => Just(1), 14 => 2..=longest];
+    prop::collection::vec(len, 0..=most)
 }
 
 /// Raw numbers that [`fitting`] makes a slice of.
@@ -241,7 +386,7 @@ pub(crate) fn order_of_axes(ndim: usize, raw: &Raw) -> Vec<usize> {
 }
 
 /// Any items at all: most of them fit nothing.
-fn any_items() -> impl Strategy<Value = Vec<SliceItem>> {
+pub(crate) fn any_items() -> impl Strategy<Value = Vec<SliceItem>> {
     let bound = || prop_oneof![12 => -5..6_isize, 1 => Just(isize::MIN), 1 => Just(isize::MAX)];
     let end = prop_oneof![1 => Just(None), 3 => bound().prop_map(Some)];
     let item = prop_oneof![
@@ -254,91 +399,56 @@ fn any_items() -> impl Strategy<Value = Vec<SliceItem>> {
     prop::collection::vec(item, 0..=4)
 }
 
-// ---- views --------------------------------------------------------------------------------------
+/// Raw numbers that [`Shaping::fitting`] makes a shaping of, several times.
+pub(crate) type Turns = Vec<(u8, Raw)>;
 
-/// Fails unless the view, asked in every way, is the twin.
-fn assert_same<T: Element>(view: &View<'_, T>, twin: &Twin<T>) {
-    assert_eq!(view.shape(), twin.shape);
-    assert_eq!((view.ndim(), view.len()), (twin.shape.len(), twin.elements.len()));
-    assert_eq!(view.is_empty(), twin.elements.is_empty());
-    assert_eq!(bytes(&view.to_vec()), bytes(&twin.elements));
-
-    let mut iter = view.iter();
-    assert_eq!(iter.len(), twin.elements.len());
-    let copied: Vec<T> = iter.by_ref().copied().collect();
-    assert_eq!(bytes(&copied), bytes(&twin.elements));
-    assert!(iter.next().is_none() && iter.len() == 0);
-
-    let mut elements = twin.elements.iter();
-    for_each_index(&twin.shape, |index| {
-        let found = view.get(index).expect("an index inside");
-        assert_eq!(bytes(&[*found]), bytes(&[*elements.next().unwrap()]), "{index:?}");
-    });
-    assert!(view.get(&twin.shape).is_none() || twin.shape.is_empty());
-    if let Some(elements) = view.as_slice() {
-        assert_eq!(bytes(elements), bytes(&twin.elements));
-    }
-
-    for axis in 0..twin.shape.len() {
-        // A twin with the axis last has the lanes one after the other.
-        let mut axes: Vec<usize> = (0..twin.shape.len()).filter(|&other| other != axis).collect();
-        axes.push(axis);
-        let lanes = view.lanes(axis).unwrap();
-        assert!(view.is_empty() || lanes.len() * twin.shape[axis] == view.len());
-        let elements: Vec<T> = lanes.flat_map(|lane| lane.to_vec()).collect();
-        assert_eq!(bytes(&elements), bytes(&twin.permute(&axes).elements), "axis {axis}");
-    }
-    assert!(view.lanes(twin.shape.len()).is_err());
-
-    let rows = view.outer_iter();
-    assert_eq!(rows.len(), twin.shape.first().copied().unwrap_or(0));
-    let elements: Vec<T> = rows.flat_map(|row| row.to_vec()).collect();
-    assert!(twin.shape.is_empty() || bytes(&elements) == bytes(&twin.elements));
+pub(crate) fn turns() -> impl Strategy<Value = Turns> {
+    prop::collection::vec((any::<u8>(), raws()), 0..=if cfg!(miri) { 3 } else { 5 })
 }
 
-/// Slices, turns and slices again.
-fn check_view<T: Element>(shape: &[usize], first: &Raw, turn: &Raw, second: &Raw) {
-    let twin = Twin::<T>::new(shape, 1);
-    let view = View::from_shape(shape, &twin.elements).unwrap();
-    assert_same(&view, &twin);
-
-    let items = fitting(shape, first);
-    let twin = twin.slice(&items).expect("a slice that fits");
-    let view = view.slice(&items).unwrap();
-    assert_same(&view, &twin);
-
-    let reversed: Vec<usize> = (0..twin.shape.len()).rev().collect();
-    assert_same(&view.transpose(), &twin.permute(&reversed));
-    let axes = order_of_axes(twin.shape.len(), turn);
-    let (view, twin) = (view.permute(&axes).unwrap(), twin.permute(&axes));
-    assert_same(&view, &twin);
-
-    let items = fitting(&twin.shape, second);
-    assert_same(&view.slice(&items).unwrap(), &twin.slice(&items).expect("a slice that fits"));
-}
-
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn slices_and_turns_of_views_are_those_of_the_twin(
-        shape in shapes(), first in raws(), turn in raws(), second in raws(),
-    ) {
-        check_view::<u8>(&shape, &first, &turn, &second);
-        check_view::<Bytes<3>>(&shape, &first, &turn, &second);
-        check_view::<f64>(&shape, &first, &turn, &second);
-    }
-
-    #[test]
-    fn a_slice_is_taken_or_refused_exactly_as_the_twins(
-        shape in prop::collection::vec(0..5_usize, 0..=3), items in any_items(),
-    ) {
-        let twin = Twin::<i16>::new(&shape, 2);
-        let view = View::from_shape(&shape, &twin.elements).unwrap();
-        match (view.slice(&items), twin.slice(&items)) {
-            (Ok(view), Some(twin)) => assert_same(&view, &twin),
-            (Err(_), None) => {}
-            (found, expected) => panic!("{found:?} for {expected:?}"),
+impl Shaping {
+    /// One that fits an array of this shape, but for strides that do not allow a merge.
+    pub(crate) fn fitting(shape: &[usize], kind: u8, raw: &Raw) -> Shaping {
+        let [a, b, c, _] = raw.first().copied().unwrap_or_default().map(usize::from);
+        let axis = a % shape.len().max(1);
+        let len = shape.get(axis).copied().unwrap_or(0);
+        match kind % 10 {
+            0..=2 => Shaping::Slice(fitting(shape, raw)),
+            3 => Shaping::Transpose,
+            4 => Shaping::Permute(order_of_axes(shape.len(), raw)),
+            5 | 6 => Shaping::MergeAxes(axis..axis + 1 + b % (shape.len() - axis).max(1)),
+            7 => Shaping::SplitAxis(axis, factors(len, b, c)),
+            8 => Shaping::Before(axis, b % (len + 1)),
+            _ => Shaping::After(axis, b % (len + 1)),
         }
     }
+}
+
+/// Lengths that multiply to `len`, chosen by two numbers.
+fn factors(len: usize, b: usize, c: usize) -> Vec<usize> {
+    if len == 0 {
+        return vec![b % 3, 0, c % 4];
+    }
+    let divisors: Vec<usize> = (1..=len).filter(|&divisor| len.is_multiple_of(divisor)).collect();
+    let divisor = divisors[b % divisors.len()];
+    match c % 4 {
+        0 if len == 1 => vec![],
+        1 => vec![divisor, 1, len / divisor],
+        _ => vec![divisor, len / divisor],
+    }
+}
+
+/// Any shaping at all: most of them fit nothing.
+pub(crate) fn any_shaping() -> impl Strategy<Value = Shaping> {
+    let number = || prop_oneof![12 => 0..5_usize, 1 => Just(usize::MAX)];
+    let numbers = || prop::collection::vec(number(), 0..=4);
+    prop_oneof![
+        2 => any_items().prop_map(Shaping::Slice),
+        1 => numbers().prop_map(Shaping::Permute),
+        2 => (number(), number()).prop_map(|(start, end)| Shaping::MergeAxes(start..end)),
+        2 => (number(), numbers()).prop_map(|(axis, lens)| Shaping::SplitAxis(axis, lens)),
+        1 => number().prop_map(|axis| Shaping::SplitAxis(axis, vec![1; 64])),
+        1 => (number(), number()).prop_map(|(axis, index)| Shaping::Before(axis, index)),
+        1 => (number(), number()).prop_map(|(axis, index)| Shaping::After(axis, index)),
+    ]
 }
