@@ -62,13 +62,20 @@ const PREFETCH_GAP: usize = 64 << 10;
 /// // handle at a time, which the lock makes sure of.
 /// ```
 ///
+/// For a new file that is [published on its close](crate::Publish::OnClose):
+///
+/// ```text
+/// // SAFETY: the file has no name as long as it is open, so nobody else finds it.
+/// ```
+///
 /// # Signals
 ///
 /// Touching a mapped element raises `SIGBUS`, which ends the process, where the page cannot be
 /// had: the file was cut short, its disk is broken, or full where the space of a
-/// [sparse](crate::Allocation::Sparse) file is written through a view. Methods that copy windows
-/// look at the file's length first, and those that write them report a full disk as an error on
-/// Linux. [`file`](Self::file) leads to the same array without signals.
+/// [sparse](crate::Allocation::Sparse) file is written through a view (in a file system in memory,
+/// tmpfs, also where it is read). Methods that copy windows look at the file's length first, and
+/// those that write them report a full disk as an error on Linux. [`file`](Self::file) leads to the
+/// same array without signals.
 ///
 /// # Example
 ///

@@ -47,7 +47,8 @@ impl Header {
 }
 
 impl<T: Element> NpyFile<T> {
-    /// Opens an array to read. Takes no lock. Reads the header, and no data.
+    /// Opens an array to read. Takes no lock, and is let in beside those who have one (but for
+    /// Windows, whose locks keep out readers too). Reads the header, and no data.
     ///
     /// # Errors
     ///

@@ -48,8 +48,8 @@ pub enum Error {
     },
     /// Somebody, in this process or another, holds a lock on the file.
     #[error(
-        "{path:?} is already open elsewhere, in this process or another: close it there, or open \
-         each of its writers with `lock(Lock::Cooperative)`"
+        "{path:?} is already open elsewhere, in this process or another: close it there, read it by \
+         position as `NpyFile`, or open each of its writers with `lock(Lock::Cooperative)`"
     )]
     AlreadyOpen {
         /// The locked file.

@@ -123,7 +123,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         let tiling = plan.tiling(size_of::<T>(), false);
         let mut buffer = zeroed::<T>(tiling.buffer_len)?;
         for tile in Tiles::over(plan.file(), &tiling.shape, Order::C)? {
-            let elements = ordered.window(tile.start(), tile.shape());
+            let elements = ordered.window(&tile)?;
             elements.copy_to(&mut buffer, 0, &tiling.layout(tile.shape()));
             for (to, from, len) in plan.tile_runs(&tiling, tile.start(), tile.shape()) {
                 let run = &mut buffer[from as usize..][..len];

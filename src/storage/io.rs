@@ -25,7 +25,12 @@ pub(crate) fn read_at(file: &File, path: &Path, buf: &mut [u8], offset: u64) -> 
 
 /// Writes the whole of `buf` at byte `offset`. After an error, any part of it may be there.
 pub(crate) fn write_at(file: &File, path: &Path, buf: &[u8], offset: u64) -> Result<()> {
-    let failed = |error| Error::io(path, "write", offset.saturating_add(buf.len() as u64), error);
+    let failed = |error: io::Error| {
+        // A file is too large by where it would end, and a disk too full for what is written.
+        let end = offset.saturating_add(buf.len() as u64);
+        let too_large = error.kind() == io::ErrorKind::FileTooLarge;
+        Error::io(path, "write", if too_large { end } else { buf.len() as u64 }, error)
+    };
     let mut done = 0;
     while done < buf.len() {
         match place(offset, done).and_then(|at| write_once(file, &buf[done..], at)) {

@@ -38,6 +38,7 @@ use std::ops::{Index, Range};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::slice::SliceItem;
+use crate::window::Window;
 use strided::Strided;
 
 /// A borrowed, strided, N-dimensional view of elements in memory.
@@ -186,6 +187,16 @@ impl<'a, T> View<'a, T> {
         self.strided.slice(items.as_ref()).map(View::of)
     }
 
+    /// The part of the view inside a window: all axes are kept. Copies nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`], [`Error::ReversedRange`], [`Error::RankMismatch`].
+    pub fn window(&self, window: impl Into<Window>) -> Result<View<'a, T>> {
+        let (start, layout) = window.into().select(self.layout())?;
+        Ok(self.part(start, layout))
+    }
+
     /// The same elements with the axes in reverse order.
     #[must_use]
     pub fn transpose(&self) -> View<'a, T> {
@@ -253,11 +264,6 @@ impl<'a, T> View<'a, T> {
     /// The same elements with one axis backwards.
     pub(crate) fn invert_axis(&mut self, axis: usize) {
         self.strided.invert_axis(axis);
-    }
-
-    /// The box of the view with this start and shape, which must lie inside.
-    pub(crate) fn window(&self, start: &[usize], shape: &[usize]) -> View<'a, T> {
-        View::of(self.strided.window(start, shape))
     }
 
     /// The part of the view that `start` and `layout`, made of its own layout, say.

@@ -236,7 +236,7 @@ impl<'a, T> Iterator for ViewTiles<'a, T> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let window = self.windows.next()?;
-        let tile = self.view.window(window.start(), window.shape());
+        let tile = View::of(self.view.strided.window(window.start(), window.shape()));
         Some((window, tile))
     }
 

@@ -10,6 +10,7 @@ use super::{View, copy, is_inside};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::slice::SliceItem;
+use crate::window::Window;
 
 /// A borrowed, strided, N-dimensional view of elements in memory, to change.
 ///
@@ -197,6 +198,16 @@ impl<'a, T> ViewMut<'a, T> {
     /// As [`View::slice`].
     pub fn slice(self, items: impl AsRef<[SliceItem]>) -> Result<ViewMut<'a, T>> {
         self.strided.slice(items.as_ref()).map(ViewMut::of)
+    }
+
+    /// The part of the view inside a window; see [`View::window`].
+    ///
+    /// # Errors
+    ///
+    /// As [`View::window`].
+    pub fn window(self, window: impl Into<Window>) -> Result<ViewMut<'a, T>> {
+        let (start, layout) = window.into().select(self.strided.layout())?;
+        Ok(ViewMut::of(self.strided.part(start, layout)))
     }
 
     /// The same elements with the axes in reverse order.

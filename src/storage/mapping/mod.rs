@@ -41,8 +41,9 @@ pub enum Advice {
     Normal,
     /// From the start to the end: read ahead more, and forget sooner.
     Sequential,
-    /// Here and there, each place once: read single pages, and nothing ahead. A later scan is then
-    /// some thirty times slower, so only for arrays that are larger than memory and never scanned.
+    /// Here and there: read single pages from the disk, and nothing around them. Without it one
+    /// element may bring in megabytes; with it a scan from the disk is some thirty times slower. For
+    /// arrays that are larger than memory and are not scanned meanwhile.
     Random,
     /// All of it: read and map pages of 2 MiB, where the file system has them (Linux). The fastest
     /// first scan of a file that is not in the cache; wasteful for a few reads here and there.
