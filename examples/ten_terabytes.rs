@@ -23,8 +23,7 @@ use std::time::Instant;
 use std::{array, env, fs};
 
 use mmap_array::{
-    Access, Advice, Allocation, Array, Error, MmapArray, OpenOptions, Publish, SliceItem, ViewMut,
-    s,
+    Access, Advice, Allocation, Array, Error, MmapArray, OpenOptions, Publish, ViewMut, s,
 };
 
 const SHAPE: [usize; 3] = [2_500_000, 1_000, 1_000];
@@ -142,7 +141,7 @@ fn write(path: &Path) -> Result<()> {
     // A store through a view that finds the disk full is a signal, where `write_window` returns an
     // error (on Linux). These stores go where it has been, so their space is there.
     step("mark some elements through views", || {
-        PLACES.into_iter().try_for_each(|start| mark(array.slice_mut(items(start))?))
+        PLACES.into_iter().try_for_each(|start| mark(array.view_mut().window(ranges(start))?))
     })?;
     step("check them, as copies and as views", || check(&array))?;
     step("flush, to stable storage", || Ok(array.flush()?))?;
@@ -206,14 +205,9 @@ fn step<T>(name: &str, action: impl FnOnce() -> Result<T>) -> Result<T> {
 
 // ---- what is in it -----------------------------------------------------------------------------
 
-/// The window that starts here, as ranges ...
+/// The window that starts here.
 fn ranges(start: [usize; 3]) -> [Range<usize>; 3] {
     array::from_fn(|axis| start[axis]..start[axis] + WINDOW[axis])
-}
-
-/// ... and as `s![]` names it.
-fn items(start: [usize; 3]) -> [SliceItem; 3] {
-    ranges(start).map(SliceItem::from)
 }
 
 /// The elements of a window: no two places have a number in common, and none is zero.
@@ -239,7 +233,10 @@ fn check<A: Access>(array: &MmapArray<i32, A>) -> Result<()> {
     for (place, start) in PLACES.into_iter().enumerate() {
         let written = written(place)?;
         expect(array.read_window(ranges(start))? == written, "a copied window is wrong")?;
-        expect(array.slice(items(start))? == written.view(), "a borrowed window is wrong")?;
+        expect(
+            array.view().window(ranges(start))? == written.view(),
+            "a borrowed window is wrong",
+        )?;
     }
     let untouched = array.slice(s![UNTOUCHED, 0])?;
     expect(untouched.iter().all(|&element| element == 0), "what nobody wrote is not zero")

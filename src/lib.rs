@@ -1,6 +1,25 @@
 //! Arrays larger than memory, as plain NumPy `.npy` files.
 //!
 //! ```
+//! use mmap_array::{MmapArray, s};
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("t2m.npy");
+//!
+//! // SAFETY: nobody else changes or shortens the file while it is mapped.
+//! let mut t2m = unsafe { MmapArray::<f32>::create(&path, [365, 73, 144])? };
+//! t2m.slice_mut(s![..31])?.fill(288.15);
+//! t2m.close()?;
+//!
+//! // SAFETY: as above.
+//! let t2m = unsafe { MmapArray::<f32>::open(&path)? };
+//! let series = t2m.slice(s![..;7, 36, -1])?;
+//! assert_eq!((series.len(), series[[4]], t2m[[31, 0, 0]]), (53, 288.15, 0.0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The same file by position, without `unsafe`:
+//!
+//! ```
 //! use mmap_array::{NpyFile, s};
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("t2m.npy");
@@ -23,15 +42,22 @@
 //!
 //! | to | take |
 //! |---|---|
-//! | read or write parts of a file of any size | [`NpyFile`] |
+//! | slice a file without a copy, compute in place | [`MmapArray`], [`MmapArrayMut`], [`MmapArrayCow`] |
+//! | read or write parts of any file, never meet a signal, and write no `unsafe` | [`NpyFile`] |
 //! | read or write a small file as a whole | [`load`], [`save`] |
-//! | choose order, locks, sparse files, overwriting, the moment of publishing | [`OpenOptions`] |
+//! | share a mapped array among threads | [`SharedMmapArray`], or disjoint parts of a [`ViewMut`] |
+//! | choose order, locks, sparse files, overwriting, the moment of publishing, advice | [`OpenOptions`] |
 //! | know what a file holds before choosing a type | [`Header::read`], [`DType`] |
 //! | name a part of an array | [`s!`], or ranges as a [`Window`] |
-//! | go through an array block by block | [`NpyFile::row_blocks`], [`NpyFile::tiles`] |
-//! | hold what was read, look at it another way | [`Array`], [`View`] |
+//! | go through an array block by block | `row_blocks` and `tiles`: [windows of a file](Tiles), [parts of a view](ViewTiles) |
+//! | look at elements in memory another way, or change them | [`View`], [`ViewMut`] |
+//! | hold what was read | [`Array`] |
 //! | compute, as with NumPy | a [`View`] as ndarray's, with the feature `ndarray-0_17` |
 //! | read NumPy's booleans, byte strings and voids | [`Bool`], [`Bytes`], [`Void`] |
+//!
+//! `MmapArray` and `NpyFile` have the same words. Both are the same file, with the same checks, the
+//! same locks and the same promises about what is on the disk; [`MmapArray::file`] and
+//! [`MmapArray::into_file`] lead from the one to the other.
 //!
 //! # Recipes
 //!
@@ -84,6 +110,59 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Change a mapped array in place, on four threads that share no element:
+//!
+//! ```
+//! use mmap_array::{MmapArrayMut, Result};
+//!
+//! fn to_celsius(array: &mut MmapArrayMut<f32>) -> Result<()> {
+//!     let rows = array.shape()[0].div_ceil(4);
+//!     std::thread::scope(|scope| {
+//!         for (_, mut block) in array.view_mut().row_blocks(rows)? {
+//!             scope.spawn(move || block.map_inplace(|kelvin| *kelvin -= 273.15));
+//!         }
+//!         Ok(())
+//!     })
+//! }
+//! # let folder = tempfile::tempdir()?;
+//! # // SAFETY: nobody else knows of this file.
+//! # let mut array = unsafe { mmap_array::MmapArray::create(folder.path().join("a.npy"), [600, 2])? };
+//! # to_celsius(&mut array)?;
+//! # assert!(array.view().iter().all(|&celsius| celsius == -273.15));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Stream through a mapped array larger than memory: bring the next block in on another thread
+//! while this one is worked on, and let go of what is done:
+//!
+//! ```
+//! use mmap_array::{MmapArray, Result};
+//!
+//! fn total(array: &MmapArray<f32>) -> Result<f64> {
+//!     let mut sum = 0.0;
+//!     let mut windows = array.row_blocks(1024)?;
+//!     let mut next = windows.next();
+//!     while let Some(window) = next {
+//!         next = windows.next();
+//!         std::thread::scope(|scope| {
+//!             if let Some(ahead) = &next {
+//!                 scope.spawn(move || array.prefetch(ahead));
+//!             }
+//!             let block = array.view().window(&window)?;
+//!             sum = block.fold(sum, |sum, &element| sum + f64::from(element));
+//!             array.evict(&window)
+//!         })?;
+//!     }
+//!     Ok(sum)
+//! }
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("a.npy");
+//! # mmap_array::save(&path, &mmap_array::Array::from_vec([3000, 2], vec![0.5_f32; 6000])?)?;
+//! # // SAFETY: nobody else knows of this file.
+//! # assert_eq!(total(&unsafe { MmapArray::open(&path)? })?, 3000.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Four threads fill one file, each its own rows:
 //!
 //! ```
@@ -111,19 +190,23 @@
 //!
 //! # What is promised
 //!
-//! 1. No safe call causes undefined behaviour, and there is no unsafe one. No file makes opening
+//! 1. No safe call causes undefined behaviour. The functions that map a file are `unsafe`, with
+//!    [one contract](MmapArray#safety), which is the caller's whole part. No file makes opening
 //!    panic, hang, or allocate by a number that the file claims.
-//! 2. A file that is cut short, a full disk and an I/O error are an [`Err`], never a signal (but
-//!    for `SIGXFSZ`, where a process may not write files of that size and does not ignore it).
-//! 3. Creating reserves the space, and is all or nothing: after `Ok` no write fails for lack of
-//!    space; after `Err` nothing is there. [`Allocation::Sparse`] is for arrays larger than the
+//! 2. Through [`NpyFile`], a file that is cut short, a full disk and an I/O error are an [`Err`],
+//!    never a signal (but for `SIGXFSZ`, where a process may not write files of that size and does
+//!    not ignore it). Through a mapping they can be [a signal](MmapArray#signals).
+//! 3. Creating reserves the space, and is all or nothing: after `Ok` no write and no store fails for
+//!    lack of space; after `Err` nothing is there. [`Allocation::Sparse`] is for arrays larger than the
 //!    disk.
 //! 4. When [`flush`](NpyFile::flush) returns `Ok`, the data is on stable storage. A failed flush
 //!    stays failed.
 //! 5. NumPy opens every file made here, and every file of a supported element type that NumPy
 //!    writes opens here. [`save`] writes the same bytes as `np.save`.
-//! 6. Two writers of one file are refused at once, unless both ask for [`Lock::Cooperative`].
-//! 7. Memory stays bounded by the windows that are asked for, whatever the size of the array.
+//! 6. Two writers of one file, or a writer and a mapped reader, are refused at once, unless all ask
+//!    for [`Lock::Cooperative`].
+//! 7. Memory stays bounded by the windows that are asked for, whatever the size of the array. What
+//!    is mapped is the system's to keep or let go.
 //!
 //! # Quirks
 //!
@@ -136,6 +219,9 @@
 //! 6. A header may have up to 1 MiB here; NumPy itself stops at 10,000 characters.
 //! 7. Locks order handles of this crate, and other programs that use `flock`; nothing keeps
 //!    another program from writing to the file.
+//! 8. A copy-on-write array is no snapshot: what it has not written shows the file.
+//! 9. A store through a view dirties the whole page or folio, up to 2 MiB: write small pieces with
+//!    `write_window`, which on Linux goes by position.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc(test(attr(deny(warnings))))]
