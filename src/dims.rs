@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 /// A plain `Vec` doubles the cost of an indexing loop, and room for 64 axes costs 1 KiB a view.
 #[derive(Clone)]
 pub(crate) enum Dims<I> {
-    Inline { len: u8, items: [I; 4] },
+    Inline { len: usize, items: [I; 4] },
     Heap(Vec<I>),
 }
 
@@ -21,15 +21,15 @@ impl<I: Copy + Default> Dims<I> {
     #[inline]
     pub(crate) fn as_inline(&self) -> Option<(usize, &[I; 4])> {
         match self {
-            Dims::Inline { len, items } => Some((usize::from(*len), items)),
+            Dims::Inline { len, items } => Some((*len, items)),
             Dims::Heap(_) => None,
         }
     }
 
     pub(crate) fn push(&mut self, item: I) {
         match self {
-            Dims::Inline { len, items } if usize::from(*len) < items.len() => {
-                items[usize::from(*len)] = item;
+            Dims::Inline { len, items } if *len < items.len() => {
+                items[*len] = item;
                 *len += 1;
             }
             Dims::Inline { items, .. } => {
@@ -44,7 +44,7 @@ impl<I: Copy + Default> Dims<I> {
     pub(crate) fn remove(&mut self, at: usize) {
         match self {
             Dims::Inline { len, items } => {
-                items[..usize::from(*len)].copy_within(at + 1.., at);
+                items[..*len].copy_within(at + 1.., at);
                 *len -= 1;
             }
             Dims::Heap(heap) => {
@@ -62,7 +62,7 @@ impl<I: Copy + Default> FromIterator<I> for Dims<I> {
         for (len, place) in inline.iter_mut().enumerate() {
             match rest.next() {
                 Some(item) => *place = item,
-                None => return Dims::Inline { len: len as u8, items: inline },
+                None => return Dims::Inline { len, items: inline },
             }
         }
         match rest.next() {
@@ -78,7 +78,7 @@ impl<I: Copy + Default> From<&[I]> for Dims<I> {
         match inline.get_mut(..items.len()) {
             Some(front) => {
                 front.copy_from_slice(items);
-                Dims::Inline { len: items.len() as u8, items: inline }
+                Dims::Inline { len: items.len(), items: inline }
             }
             None => Dims::Heap(items.to_vec()),
         }
@@ -91,7 +91,7 @@ impl<I> Deref for Dims<I> {
     #[inline]
     fn deref(&self) -> &[I] {
         match self {
-            Dims::Inline { len, items } => &items[..usize::from(*len)],
+            Dims::Inline { len, items } => &items[..*len],
             Dims::Heap(heap) => heap,
         }
     }
@@ -101,7 +101,7 @@ impl<I> DerefMut for Dims<I> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [I] {
         match self {
-            Dims::Inline { len, items } => &mut items[..usize::from(*len)],
+            Dims::Inline { len, items } => &mut items[..*len],
             Dims::Heap(heap) => heap,
         }
     }

@@ -186,7 +186,8 @@ impl Layout {
             .filter(|item| matches!(item, SliceItem::Index(_) | SliceItem::Range { .. }))
             .count();
         let whole = self.ndim().checked_sub(named);
-        let whole = whole.ok_or(Error::RankMismatch { expected: self.ndim(), found: named })?;
+        let too_many = || Error::RankMismatch { expected: self.ndim(), found: named };
+        let whole = whole.ok_or_else(too_many)?;
 
         let (mut shape, mut strides) = (Dims::new(), Dims::new());
         let (mut start, mut axis, mut ellipsis) = (0, 0, false);
@@ -195,7 +196,8 @@ impl Layout {
                 SliceItem::Index(index) => {
                     let len = self.shape()[axis];
                     let chosen = from_end(index, len).filter(|&chosen| chosen < len);
-                    let chosen = chosen.ok_or(Error::OutOfBounds { axis, index, len })?;
+                    let outside = || Error::OutOfBounds { axis, index, len };
+                    let chosen = chosen.ok_or_else(outside)?;
                     start += chosen as isize * self.strides()[axis];
                     axis += 1;
                 }
