@@ -19,7 +19,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// Are there files without a name here? Without them a killed process leaves a temporary name.
-fn has_unnamed_files(folder: &Path) -> bool {
+pub(crate) fn has_unnamed_files(folder: &Path) -> bool {
     let flags = OFlags::TMPFILE | OFlags::RDWR;
     let result = rustix::fs::openat(CWD, folder, flags, Mode::from_raw_mode(0o600));
     if let Err(error) = &result {
