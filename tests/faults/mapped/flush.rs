@@ -98,6 +98,7 @@ pub(crate) fn flushes(path: &Path, window_first: bool) {
 }
 
 const FAILED: [&str; 7] = ["SyncFailed"; 7];
+const FINE: [&str; 7] = ["Ok"; 7];
 
 #[test]
 fn a_failed_call_of_a_flush_is_remembered_where_the_next_one_would_succeed() {
@@ -122,6 +123,18 @@ fn both_calls_of_a_flush_are_made_where_the_first_one_fails() {
     let faults = ["msync:error=ENOSPC:when=1", "fdatasync:error=EIO:when=1"];
     assert_eq!(lab.run(&faults, "flushes"), FAILED);
     assert_eq!(lab.tampered_calls(), ["msync", "fdatasync"]);
+}
+
+#[test]
+fn an_interrupted_flush_of_stores_is_made_again() {
+    let Some(lab) = Lab::new() else { return };
+    save(lab.path(), &[7_i32; 5000]).unwrap();
+    for call in ["msync", "fdatasync"] {
+        for role in ["flushes", "flushes_window_first"] {
+            assert_eq!(lab.run(&[&format!("{call}:error=EINTR:when=1")], role), FINE, "{call}");
+            assert_eq!(lab.tampered_calls(), [call]);
+        }
+    }
 }
 
 /// Columns of int32: a page. There are 64 rows.
