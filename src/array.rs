@@ -51,8 +51,9 @@ const PREFETCH_GAP: usize = 64 << 10;
 /// behaviour for the `&T` that are lent out, and the system may stop the process with `SIGBUS`.
 ///
 /// The array's own lock helps to keep the contract: a writer is alone, readers keep writers out, in
-/// this process and others. It does not prove it, because locks bind only who asks for them, and
-/// some network file systems have none ([`lock_state`](Self::lock_state) says so). Where anybody
+/// this process and others. It does not prove it, because locks bind only who asks for them, those
+/// who ask for [`Lock::Cooperative`](crate::Lock) come in beside readers, and some network file
+/// systems have none ([`lock_state`](Self::lock_state) says so). Where anybody
 /// else may write to the file, or it comes from a stranger who may still hold it, take [`NpyFile`].
 ///
 /// A note to copy:
@@ -72,8 +73,8 @@ const PREFETCH_GAP: usize = 64 << 10;
 ///
 /// Touching a mapped element raises `SIGBUS`, which ends the process, where the page cannot be
 /// had: the file was cut short, its disk is broken, or full where the space of a
-/// [sparse](crate::Allocation::Sparse) file is written through a view (in a file system in memory,
-/// tmpfs, also where it is read). Methods that copy windows look at the file's length first, and
+/// [sparse](crate::Allocation::Sparse) file is written through a view (or only read, in a file
+/// system that lives in memory). Methods that copy windows look at the file's length first, and
 /// those that write them report a full disk as an error on Linux. [`file`](Self::file) leads to the
 /// same array without signals.
 ///
@@ -379,7 +380,8 @@ impl<T: Element, A: Access> MmapArray<T, A> {
     /// Lets the pages of a window go, from this process and from the system's cache, where nobody
     /// else uses them: to stream through an array without filling the memory. Touching them again
     /// reads them again; what was written stays, and pages that are not flushed stay in memory.
-    /// Only pages that lie wholly inside a row of the window go. A hint elsewhere than on Linux.
+    /// Only pages that lie wholly inside a row of the window leave the cache; what the process has
+    /// mapped as a huge page, it lets go as a whole. A hint elsewhere than on Linux.
     ///
     /// # Errors
     ///

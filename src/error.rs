@@ -140,8 +140,8 @@ pub enum Error {
         error: io::Error,
     },
 
-    /// The system does not map the file: its address space, or a limit of the process (`ulimit -v`),
-    /// is too small, or the file system cannot.
+    /// The system does not map the file: its address space, or a limit of the process (`ulimit -v`,
+    /// and `ulimit -d` for copy-on-write), is too small, or the file system cannot.
     #[error(
         "cannot map {byte_len} bytes of {path:?}: {error}; open it as `NpyFile`, which needs no \
          address space for it"

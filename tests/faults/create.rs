@@ -9,7 +9,7 @@ use mmap_array::{Allocation, Error, Header, NpyFile, OpenOptions, Publish, load,
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::child::{Child, say, start, start_after, start_by, wait_for_parent};
-use crate::tools::{names, run, skip, word};
+use crate::tools::{names, no_spawns, run, skip, word};
 
 /// Elements of the arrays here: 64 KiB.
 const LEN: usize = 16 << 10;
@@ -19,7 +19,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// Are there files without a name here? Without them a killed process leaves a temporary name.
-fn has_unnamed_files(folder: &Path) -> bool {
+pub(crate) fn has_unnamed_files(folder: &Path) -> bool {
     let flags = OFlags::TMPFILE | OFlags::RDWR;
     let result = rustix::fs::openat(CWD, folder, flags, Mode::from_raw_mode(0o600));
     if let Err(error) = &result {
@@ -216,7 +216,7 @@ fn an_overwritten_file_keeps_its_content_until_the_close_and_after_a_kill_or_a_d
         file.write_window([0..3], &[7, 8, 9]).unwrap();
         file.flush().unwrap();
         assert_eq!(load::<u32>(&path).unwrap().as_slice(), [5, 6]);
-        let _calm = crate::tools::no_spawns();
+        let _calm = no_spawns();
         if close { file.close().unwrap() } else { drop(file) }
     }
     assert_eq!(names(folder.path()), ["a.npy"]);
@@ -307,6 +307,7 @@ fn a_folder_that_was_moved_loses_no_locked_file_to_an_overwrite() {
     // Back at its place, it is refused for the lock, and then not at all.
     fs::rename(&after, &before).unwrap();
     assert!(matches!(file.publish(), Err(Error::AlreadyOpen { path }) if path == file.path()));
+    let _calm = no_spawns();
     drop(other);
     file.close().unwrap();
     assert_eq!(Header::read(before.join("a.npy")).unwrap().shape(), [3]);
@@ -316,7 +317,9 @@ fn a_folder_that_was_moved_loses_no_locked_file_to_an_overwrite() {
 fn a_file_that_became_private_before_it_is_overwritten_stays_private() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.npy");
+    let calm = no_spawns();
     save(&path, &[1_u8]).unwrap();
+    drop(calm);
     let options = OpenOptions::new().overwrite(true).publish(Publish::OnClose);
     let file = options.create_file::<u8>(&path, [3]).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();

@@ -1,6 +1,7 @@
 //! Disks that fail to write or to read.
 
 use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use mmap_array::{Error, NpyFile, Result};
 
@@ -8,9 +9,9 @@ use crate::ground::{self, Disk};
 use crate::tools::word;
 
 /// Elements of the array: 8 MiB.
-const LEN: usize = 1 << 20;
+pub(crate) const LEN: usize = 1 << 20;
 
-fn assert_sync_failed(result: Result<()>) {
+pub(crate) fn assert_sync_failed(result: Result<()>) {
     match result {
         Err(Error::SyncFailed { os_code: Some(_), .. }) => {}
         other => panic!("{other:?}"),
@@ -49,22 +50,29 @@ fn a_failed_flush_stays_failed_with_a_journal() {
     a_failed_flush_stays_failed("has_journal");
 }
 
-#[test]
-fn a_disk_that_cannot_be_read_is_an_error_and_no_signal() {
+/// An array on a disk that still works, none of which is in memory; and the disk's own file.
+pub(crate) fn not_in_memory() -> Option<(Disk, PathBuf, PathBuf)> {
     let mut disk = Disk::new();
     let image = disk.scratch().join("image");
-    if disk.mount_ext4(&image, 16, "^has_journal", "loop").is_none() {
-        return;
-    }
-    let path = disk.join("a.npy");
-    mmap_array::save(&path, &vec![5_u64; LEN]).unwrap();
+    disk.mount_ext4(&image, 16, "^has_journal", "loop")?;
+    mmap_array::save(disk.join("a.npy"), &vec![5_u64; LEN]).unwrap();
     // A fresh mount has nothing in memory.
     disk.unmount();
-    if disk.mount(&["-t", "ext4", "-o", "loop", image.to_str().unwrap()]).is_none() {
-        return;
-    }
+    disk.mount(&["-t", "ext4", "-o", "loop", image.to_str().unwrap()])?;
+    let path = disk.join("a.npy");
+    Some((disk, path, image))
+}
+
+/// Leaves only the first four mebibytes of a disk.
+pub(crate) fn break_disk(image: &Path) {
+    File::options().write(true).open(image).unwrap().set_len(4 << 20).unwrap();
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_is_an_error_and_no_signal() {
+    let Some((_disk, path, image)) = not_in_memory() else { return };
     let file = NpyFile::<u64>::open_mut(&path).unwrap();
-    File::options().write(true).open(&image).unwrap().set_len(4 << 20).unwrap();
+    break_disk(&image);
     let results = [
         word(&file.read()),
         word(&file.read_window([LEN - 1..LEN])),

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use mmap_array::{Allocation, NpyFile, OpenOptions, View, load, save};
-use tempfile::TempDir;
 
-use crate::child::{Child, say, start_by};
-use crate::tools::{names, run, skip, word};
+use crate::child::say;
+use crate::lab::Lab;
+use crate::tools::word;
 
 const LEN: usize = 1024;
 
@@ -58,67 +58,6 @@ pub(crate) fn open(path: &Path) {
 /// Child: replaces the file.
 pub(crate) fn overwrite(path: &Path) {
     say(word(&OpenOptions::new().overwrite(true).save(path, &[8_i32; LEN])));
-}
-
-/// A folder, and `strace` for children that work in it.
-struct Lab {
-    folder: TempDir,
-}
-
-impl Lab {
-    fn new() -> Option<Lab> {
-        run("strace", &["-o", "/dev/null", "-e", "trace=none", "true"]).map_err(skip).ok()?;
-        Some(Lab { folder: tempfile::tempdir().unwrap() })
-    }
-
-    fn path(&self) -> std::path::PathBuf {
-        self.folder.path().join("a.npy")
-    }
-
-    fn names(&self) -> Vec<String> {
-        names(self.folder.path())
-    }
-
-    /// Starts a child whose system calls are tampered with, as `CALL:what[:when=N]` says. With
-    /// `only`, calls are counted and tampered with where they name that path or a descriptor of it.
-    fn start(&self, faults: &[&str], only: Option<&Path>, role: &str) -> Child {
-        let calls: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap()).collect();
-        let trace = format!("trace={}", calls.join(","));
-        let injections: Vec<_> = faults.iter().map(|fault| format!("inject={fault}")).collect();
-        let log = self.folder.path().with_extension("strace");
-        let mut by = vec!["strace", "-f", "-qq", "-o", log.to_str().unwrap(), "-e", &trace];
-        injections.iter().for_each(|injection| by.extend(["-e", injection]));
-        only.iter().for_each(|path| by.extend(["-P", path.to_str().unwrap()]));
-        start_by(&by, role, &self.path()).unwrap()
-    }
-
-    /// Starts a child that meets one fault. The program's own loading is full of `openat`, so
-    /// only those in the folder count.
-    fn start_one(&self, call: &str, fault: &str, role: &str) -> Child {
-        let only = (call == "openat").then(|| self.folder.path());
-        self.start(&[&format!("{call}:{fault}")], only, role)
-    }
-
-    fn run(&self, faults: &[&str], role: &str) -> Vec<String> {
-        self.start(faults, None, role).finish()
-    }
-
-    fn run_on_file(&self, faults: &[&str], role: &str) -> Vec<String> {
-        self.start(faults, Some(&self.path()), role).finish()
-    }
-
-    /// Was any call of the last child tampered with?
-    fn has_tampered(&self) -> bool {
-        let log = self.folder.path().with_extension("strace");
-        let log = fs::read_to_string(log).unwrap();
-        log.contains("INJECTED") || log.contains("DELAYED")
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(self.folder.path().with_extension("strace"));
-    }
 }
 
 const FINE: [&str; 5] = ["Ok"; 5];
@@ -276,13 +215,13 @@ fn without_unnamed_files_links_or_careful_renames_a_file_still_gets_its_name() {
         &[&no_unnamed, "renameat2:error=ENOSYS", "linkat:error=EPERM"],
     ];
     for faults in chains {
-        let lines = lab.start(faults, Some(lab.folder.path()), "whole").finish();
+        let lines = lab.start(faults, Some(lab.folder()), "whole").finish();
         assert_eq!(lines, FINE, "{faults:?}");
         assert!(lab.has_tampered(), "{faults:?}");
         assert_eq!(lab.names(), ["a.npy"], "{faults:?}");
-        let lines = lab.start(faults, Some(lab.folder.path()), "whole").finish();
+        let lines = lab.start(faults, Some(lab.folder()), "whole").finish();
         assert_eq!(lines[0], "AlreadyExists", "{faults:?}");
-        let lines = lab.start(faults, Some(lab.folder.path()), "overwrite").finish();
+        let lines = lab.start(faults, Some(lab.folder()), "overwrite").finish();
         assert_eq!(lines, ["Ok"], "{faults:?}");
         assert_eq!(lab.names(), ["a.npy"], "{faults:?}");
         assert_eq!(load::<i32>(lab.path()).unwrap().as_slice(), [8; LEN]);
@@ -317,7 +256,7 @@ fn a_creation_under_a_temporary_name_that_fails_leaves_nothing() {
 #[test]
 fn a_file_that_is_replaced_before_its_lock_is_had_is_not_the_one_that_is_opened() {
     let Some(lab) = Lab::new() else { return };
-    let other = lab.folder.path().join("b.npy");
+    let other = lab.folder().join("b.npy");
     save(lab.path(), &[5_i32; LEN]).unwrap();
     save(&other, &[7_i32; LEN]).unwrap();
     let delay = "flock:delay_enter=1000000:when=1";
@@ -340,11 +279,12 @@ fn an_unnamed_file_that_cannot_be_named_is_an_error_and_leaves_nothing() {
 }
 
 /// The calls on the way from a path to a closed file.
-const CALLS: [&str; 10] = [
+const CALLS: [&str; 11] = [
     "flock",
     "fallocate",
     "lseek",
     "pwrite64",
+    "msync",
     "fdatasync",
     "linkat",
     "fsync",
@@ -355,11 +295,16 @@ const CALLS: [&str; 10] = [
 
 #[test]
 fn whichever_call_fails_the_file_is_whole_or_absent_and_nothing_else_is_left() {
+    each_call_fails("whole");
+}
+
+/// Goes through the calls of a child that plays `role`, which says what [`whole`] says.
+pub(crate) fn each_call_fails(role: &str) {
     let Some(lab) = Lab::new() else { return };
     let mut runs = 0;
     for call in CALLS {
         for when in 1..20 {
-            let lines = lab.start_one(call, &format!("error=EIO:when={when}"), "whole").finish();
+            let lines = lab.start_one(call, &format!("error=EIO:when={when}"), role).finish();
             runs += 1;
             if lines[0] == "Ok" {
                 assert_eq!(lab.names(), ["a.npy"], "{call} {when}");
@@ -381,12 +326,17 @@ fn whichever_call_fails_the_file_is_whole_or_absent_and_nothing_else_is_left() {
 
 #[test]
 fn killed_at_any_call_of_a_creation_it_leaves_a_whole_file_or_nothing() {
+    each_call_kills("whole");
+}
+
+/// Goes through the calls of a child that plays `role`, and kills it at each.
+pub(crate) fn each_call_kills(role: &str) {
     let Some(lab) = Lab::new() else { return };
     let mut kills = 0;
     for call in CALLS {
         for when in 1..20 {
             let fault = format!("signal=KILL:when={when}");
-            let mut child = lab.start_one(call, &fault, "whole");
+            let mut child = lab.start_one(call, &fault, role);
             child.rest();
             let killed = child.status().signal() == Some(9);
             match &lab.names()[..] {

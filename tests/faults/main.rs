@@ -1,5 +1,6 @@
 //! Real faults: files cut short under us, full and failing disks, killed processes, rivals for one
-//! file, paths that are no files. What `NpyFile` promises must hold on a real Linux.
+//! file, paths that are no files. What `NpyFile` and `MmapArray` promise must hold on
+//! a real Linux.
 //!
 //! Some tests need root (`mount`), `mkfs.ext4` or `strace`; where something is missing they print
 //! `skipped:` with the reason. Mounts, files and processes go away with the value that made them.
@@ -16,7 +17,9 @@ mod ground;
 mod huge;
 mod inject;
 mod kill;
+mod lab;
 mod limits;
+mod mapped;
 mod shrink;
 mod special;
 mod tools;

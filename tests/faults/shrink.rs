@@ -1,19 +1,19 @@
 //! A file that is cut short while it is open: every call says so, and nobody makes it long again.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mmap_array::{Error, NpyFile, Order, ReadWrite, Result, s};
 use tempfile::TempDir;
 
-const LEN: usize = 4096;
+pub(crate) const LEN: usize = 4096;
 /// Four pages of data behind the header, so the last page of the file has 128 bytes.
-const BYTES: u64 = 128 + 4 * LEN as u64;
+pub(crate) const BYTES: u64 = 128 + 4 * LEN as u64;
 
 /// By a byte, inside the last page, at a page, inside the data, inside the header, to nothing.
-const CUTS: [u64; 7] = [BYTES - 1, BYTES - 100, BYTES - 128, 4196, 128, 50, 0];
+pub(crate) const CUTS: [u64; 7] = [BYTES - 1, BYTES - 100, BYTES - 128, 4196, 128, 50, 0];
 
-fn cut(path: &Path, len: u64) {
+pub(crate) fn cut(path: &Path, len: u64) {
     File::options().write(true).open(path).unwrap().set_len(len).unwrap();
 }
 
@@ -26,7 +26,7 @@ fn file(folder: &TempDir) -> NpyFile<i32, ReadWrite> {
 }
 
 #[track_caller]
-fn assert_shrunk<R>(result: Result<R>, len: u64) {
+pub(crate) fn assert_shrunk<R>(result: Result<R>, len: u64) {
     match result {
         Err(Error::Shrunk { expected: BYTES, found, .. }) if found == len => {}
         Err(error) => panic!("cut to {len}: {error:?}"),
@@ -68,20 +68,25 @@ fn a_reader_of_a_file_that_was_cut_short_is_told() {
     }
 }
 
+/// A new file in this folder, which has no name, but this process has it open.
+pub(crate) fn unnamed(folder: &Path) -> Option<PathBuf> {
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+    let found = descriptors.into_iter().find(|link| {
+        fs::read_link(link).is_ok_and(|file| file.starts_with(folder)) && link.is_file()
+    });
+    if found.is_none() {
+        crate::tools::skip("no descriptor of the new file in /proc");
+    }
+    found
+}
+
 #[test]
 fn a_new_file_that_was_cut_short_is_not_published() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.npy");
     let options = mmap_array::OpenOptions::new().publish(mmap_array::Publish::OnClose);
     let file = options.create_file::<i32>(&path, [LEN]).unwrap();
-    // It has no name, but the process has it open.
-    let descriptor =
-        fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path()).find(|link| {
-            fs::read_link(link).is_ok_and(|file| file.starts_with(folder.path())) && link.is_file()
-        });
-    let Some(descriptor) = descriptor else {
-        return crate::tools::skip("no descriptor of the new file in /proc");
-    };
+    let Some(descriptor) = unnamed(folder.path()) else { return };
     cut(&descriptor, 4196);
     assert_shrunk(file.close(), 4196);
     assert!(crate::tools::names(folder.path()).is_empty());

@@ -88,7 +88,13 @@ impl Mapping {
     /// sync of the file must follow.
     pub(crate) fn flush(&self, _file: &File, range: Range<usize>) -> io::Result<()> {
         let (offset, len) = self.place(&range);
-        self.map.flush_range(offset, len)
+        loop {
+            match self.map.flush_range(offset, len) {
+                // A signal is no failure of the disk; std asks again too, for `fdatasync`.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
     }
 
     /// Starts to write a range of the array's bytes to the disk. A hint: errors show at the next
