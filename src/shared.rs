@@ -4,7 +4,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
-use crate::array::MmapArrayMut;
+use crate::access::ReadWrite;
+use crate::array::{MmapArray, MmapArrayMut};
 use crate::element::Element;
 use crate::error::Result;
 
@@ -55,7 +56,7 @@ pub struct SharedMmapArray<T> {
 }
 
 impl<T: Element> SharedMmapArray<T> {
-    pub(crate) fn new(array: MmapArrayMut<T>) -> SharedMmapArray<T> {
+    fn new(array: MmapArrayMut<T>) -> SharedMmapArray<T> {
         SharedMmapArray { array: Arc::new(RwLock::new(array)) }
     }
 
@@ -128,6 +129,14 @@ impl<T: Element> SharedMmapArray<T> {
             Some(array) => array.into_inner().unwrap_or_else(PoisonError::into_inner).close(),
             None => flushed,
         }
+    }
+}
+
+impl<T: Element> MmapArray<T, ReadWrite> {
+    /// A handle that threads can share, behind a lock for this process's threads.
+    #[must_use]
+    pub fn into_shared(self) -> SharedMmapArray<T> {
+        SharedMmapArray::new(self)
     }
 }
 
