@@ -1,11 +1,15 @@
-"""The workloads of `open.rs` and `window.rs` with NumPy: medians, in microseconds.
+"""The workloads of the benches with NumPy: medians, in microseconds.
 
 `open` is `np.load(mmap_mode="r")` with its `del`; windows are copied out of the map into a buffer
 that is used again (`np.copyto`), or written into the map; filling is `open_memmap("w+")` and
 slices of 4 MiB. As in the benches, files are in the page cache, hold 256 MiB and are not flushed.
 
-    cargo bench --bench open --bench window
+Those of `mapped.rs` come last, with a file of 1 GiB: its sum through a new map, and 10,000 pieces
+of 64 bytes stored at random places and flushed.
+
+    cargo bench
     python benches/numpy_memmap.py          # files of 4 x side x side bytes: --side 32768
+    python benches/numpy_memmap.py --mapped --gib 8     # those of `mapped.rs` alone
 """
 
 import argparse
@@ -94,13 +98,38 @@ def fill(path, side):
     measure("fill, open_memmap", call)
 
 
+def mapped(path, gib):
+    """The first pass over a map, and small stores with a flush."""
+    columns = 1024
+    rows = gib << 18
+    write_file(path, np.dtype("<f4"), (rows, columns), False)
+    measure("first pass, sum", lambda: np.load(path, mmap_mode="r").sum())
+
+    array = np.load(path, mmap_mode="r+")
+    random.seed(1)
+    places = [(random.randrange(rows), random.randrange(columns - 16)) for _ in range(10_000)]
+
+    def store_and_flush():
+        for i, j in places:
+            array[i, j : j + 16] = 1.5
+        array.flush()
+
+    array.flush()
+    measure("10,000 writes, flush", store_and_flush)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--side", type=int, default=8192, help="a multiple of 1024")
-    side = parser.parse_args().side
+    parser.add_argument("--mapped", action="store_true", help="the workloads of mapped.rs alone")
+    parser.add_argument("--gib", type=int, default=1, help="the size of their file")
+    arguments = parser.parse_args()
+    side = arguments.side
     print("workload                       median us")
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "a.npy")
+        if arguments.mapped:
+            return mapped(path, arguments.gib)
         np.save(path, np.zeros((365, 73, 144), np.float32))
         measure("open", lambda: np.load(path, mmap_mode="r"))
 
@@ -123,6 +152,7 @@ def main():
         del array
         os.remove(path)
         fill(path, side)
+        mapped(path, arguments.gib)
 
 
 if __name__ == "__main__":

@@ -328,7 +328,7 @@ impl Positions {
 impl Iterator for Positions {
     type Item = isize;
 
-    #[inline]
+    #[inline(always)] // See `Places::next_lane`.
     fn next(&mut self) -> Option<isize> {
         self.remaining = self.remaining.checked_sub(1)?;
         let position = self.next;

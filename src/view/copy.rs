@@ -87,6 +87,15 @@ unsafe fn copy_axes<T: Copy>(from: *const T, to: *mut T, axes: &[CopyAxis]) {
             // SAFETY: the caller vouches for all `len` indices, which lie side by side.
             unsafe { to.copy_from_nonoverlapping(from, *len) }
         }
+        [outer, CopyAxis { len, from: 1, to: 1 }] => {
+            for i in 0..outer.len as isize {
+                // SAFETY: the caller vouches for all indices, which lie side by side in each run.
+                unsafe {
+                    let from = from.offset(i * outer.from);
+                    to.offset(i * outer.to).copy_from_nonoverlapping(from, *len);
+                }
+            }
+        }
         [axis] => {
             for i in 0..axis.len as isize {
                 // SAFETY: the caller vouches for index `i`.

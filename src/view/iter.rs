@@ -89,7 +89,9 @@ impl<T> Places<T> {
         Some(place)
     }
 
-    #[inline]
+    /// Inlined wherever it is called, or the loop around it keeps its sum on the stack, and takes four
+    /// times as long.
+    #[inline(always)]
     fn next_lane(&mut self) -> Option<()> {
         self.next = self.first.wrapping_offset(self.lanes.as_mut()?.next()?);
         self.left = self.lane_len;
