@@ -60,8 +60,9 @@ fn index(ratios: &mut Ratios, array: &MmapArray<i32>) {
     let fixed = ArrayView3::from_shape(CUBE, elements).unwrap();
     let dynamic = fixed.view().into_dyn();
     let first = elements.as_ptr();
+    // Few enough for the fastest cache, eight times over.
     let indices: Vec<[usize; 3]> =
-        (0..4096).map(|n: usize| [n * 7 % 16, n * 5 / 16 % 16, n * 11 / 256 % 16]).collect();
+        (0..512).map(|n: usize| [n * 7 % 16, n * 5 / 16 % 16, n * 11 / 32 % 16]).collect();
     assert!(indices.iter().all(|&index| array[index] == dynamic[index]));
     ratios.compare(
         "index 4096 elements",
@@ -80,7 +81,9 @@ fn index(ratios: &mut Ratios, array: &MmapArray<i32>) {
 }
 
 fn each(indices: &[[usize; 3]], element: impl Fn([usize; 3]) -> i32) {
-    black_box(indices.iter().fold(0_i32, |sum, &index| sum.wrapping_add(element(index))));
+    for _ in 0..8 {
+        black_box(indices.iter().fold(0_i32, |sum, &index| sum.wrapping_add(element(index))));
+    }
 }
 
 fn slice(ratios: &mut Ratios, array: &MmapArray<i32>) {

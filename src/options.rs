@@ -330,7 +330,12 @@ impl OpenOptions {
             let (path, byte_len) = (path.to_path_buf(), file.data().end);
             Error::CannotMap { path, byte_len, error }
         })?;
-        let array = MmapArray::from_parts(file, mapping)?;
+        // `T` may want more than its element type does in NumPy.
+        let mapping = mapping.ok_or_else(|| {
+            let (path, data_start) = (path.to_path_buf(), file.data().start);
+            Error::Misaligned { path, data_start, align: align_of::<T>() }
+        })?;
+        let array = MmapArray::from_parts(file, mapping);
         if self.advice != Advice::Normal {
             array.advise(self.advice)?;
         }

@@ -135,11 +135,11 @@ const PREFETCH_GAP: usize = 64 << 10;
 /// ```
 pub struct MmapArray<T, A = ReadOnly> {
     // Dropped before the file, whose lock must outlive it.
-    mapping: Mapping,
+    mapping: Mapping<T>,
     /// Opened as `A` needs it, but for reading here: `file()` must not lead to a write under a
     /// borrowed element.
     file: NpyFile<T>,
-    access: PhantomData<(T, fn() -> A)>,
+    access: PhantomData<fn() -> A>,
 }
 
 /// A mapped array to read and write; NumPy's modes `r+` and `w+`. Opened by
@@ -172,14 +172,8 @@ pub type MmapArrayCow<T> = MmapArray<T, CopyOnWrite>;
 
 impl<T: Element, A: Access> MmapArray<T, A> {
     /// The mapping must be of the data of the file, for access `A`.
-    ///
-    /// [`Error::Misaligned`] where the elements cannot be borrowed as `T`.
-    pub(crate) fn from_parts<B: Access>(file: NpyFile<T, B>, mapping: Mapping) -> Result<Self> {
-        if bytemuck::try_cast_slice::<u8, T>(mapping.bytes()).is_err() {
-            let (path, data_start) = (file.path().to_path_buf(), file.data().start);
-            return Err(Error::Misaligned { path, data_start, align: align_of::<T>() });
-        }
-        Ok(MmapArray { mapping, file: file.with_access(), access: PhantomData })
+    pub(crate) fn from_parts<B: Access>(file: NpyFile<T, B>, mapping: Mapping<T>) -> Self {
+        MmapArray { mapping, file: file.with_access(), access: PhantomData }
     }
 
     /// The length of each axis.
@@ -276,12 +270,6 @@ impl<T: Element, A: Access> MmapArray<T, A> {
         self.file.tiles(tile)
     }
 
-    /// The elements in the order of the file.
-    #[inline]
-    fn elements(&self) -> &[T] {
-        bytemuck::cast_slice(self.mapping.bytes())
-    }
-
     /// The whole array as a view. Touches no page.
     #[must_use]
     pub fn view(&self) -> View<'_, T> {
@@ -301,7 +289,7 @@ impl<T: Element, A: Access> MmapArray<T, A> {
 
     /// The part of the array that `start` and `part`, made of its layout, say.
     fn part(&self, start: isize, part: Layout) -> View<'_, T> {
-        let view = View::from_layout(self.elements(), start, part);
+        let view = View::from_layout(self.mapping.elements(), start, part);
         view.expect("the mapping holds the layout's elements")
     }
 
@@ -309,7 +297,7 @@ impl<T: Element, A: Access> MmapArray<T, A> {
     /// page.
     #[must_use]
     pub fn as_slice(&self) -> Option<&[T]> {
-        self.file.layout().is_contiguous(Order::C).then(|| self.elements())
+        self.file.layout().is_contiguous(Order::C).then(|| self.mapping.elements())
     }
 
     /// The element at `index`, or `None` outside the array or with a wrong number of axes.
@@ -317,7 +305,7 @@ impl<T: Element, A: Access> MmapArray<T, A> {
     #[inline]
     pub fn get(&self, index: impl AsRef<[usize]>) -> Option<&T> {
         let position = self.file.layout().position(index.as_ref())?;
-        self.elements().get(position as usize)
+        self.mapping.elements().get(position as usize)
     }
 
     /// Copies a window into new memory, in row-major order whatever the file's order is.

@@ -15,11 +15,6 @@ use crate::view::{View, ViewMut};
 use crate::window::Window;
 
 impl<T: Element, A: Writable> MmapArray<T, A> {
-    #[inline]
-    fn elements_mut(&mut self) -> &mut [T] {
-        bytemuck::cast_slice_mut(self.mapping.bytes_mut())
-    }
-
     /// The whole array as a view to change. Touches no page.
     ///
     /// A store dirties the whole page or folio that it falls into, which may be 2 MiB: for small
@@ -41,7 +36,7 @@ impl<T: Element, A: Writable> MmapArray<T, A> {
     }
 
     fn part_mut(&mut self, start: isize, part: Layout) -> ViewMut<'_, T> {
-        let view = ViewMut::from_layout(self.elements_mut(), start, part);
+        let view = ViewMut::from_layout(self.mapping.elements_mut(), start, part);
         view.expect("the mapping holds the layout's elements")
     }
 
@@ -49,7 +44,7 @@ impl<T: Element, A: Writable> MmapArray<T, A> {
     /// Touches no page.
     #[must_use]
     pub fn as_mut_slice(&mut self) -> Option<&mut [T]> {
-        self.file.layout().is_contiguous(Order::C).then(|| self.elements_mut())
+        self.file.layout().is_contiguous(Order::C).then(|| self.mapping.elements_mut())
     }
 
     /// The element at `index` to change, or `None` outside the array or with a wrong number of
@@ -58,7 +53,7 @@ impl<T: Element, A: Writable> MmapArray<T, A> {
     #[inline]
     pub fn get_mut(&mut self, index: impl AsRef<[usize]>) -> Option<&mut T> {
         let position = self.file.layout().position(index.as_ref())?;
-        self.elements_mut().get_mut(position as usize)
+        self.mapping.elements_mut().get_mut(position as usize)
     }
 
     /// Writes a window from `elements`, which are in row-major order whatever the file's order is.
@@ -113,7 +108,7 @@ impl<T: Element> MmapArray<T, ReadWrite> {
     ///
     /// As [`NpyFile::flush`].
     pub fn flush(&self) -> Result<()> {
-        let all = 0..self.mapping.bytes().len();
+        let all = 0..self.mapping.byte_len();
         self.file.sync(|| self.mapping.flush(self.file.raw_file(), all))
     }
 
@@ -146,7 +141,7 @@ impl<T: Element> MmapArray<T, ReadWrite> {
     pub fn flush_async(&self) -> Result<()> {
         self.file.check_synced()?;
         self.file.check_len()?;
-        self.mapping.flush_async(self.file.raw_file(), 0..self.mapping.bytes().len());
+        self.mapping.flush_async(self.file.raw_file(), 0..self.mapping.byte_len());
         Ok(())
     }
 
@@ -187,7 +182,7 @@ impl<T: Element, A: Writable, I: AsRef<[usize]>> IndexMut<I> for MmapArray<T, A>
     fn index_mut(&mut self, index: I) -> &mut T {
         let index = index.as_ref();
         match self.file.layout().position(index) {
-            Some(position) => &mut self.elements_mut()[position as usize],
+            Some(position) => &mut self.mapping.elements_mut()[position as usize],
             None => outside(self.file.layout(), index),
         }
     }

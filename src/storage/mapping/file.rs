@@ -7,39 +7,45 @@ use std::io;
 use std::ops::Range;
 use std::slice;
 
+use bytemuck::Pod;
 use memmap2::{MmapOptions, MmapRaw};
 
 use super::{Advice, MapMode};
 
 /// A file mapped from its first byte on, so that addresses and offsets in the file have the same
-/// place in a page of any size; lent out are the bytes of the array alone.
+/// place in a page of any size; lent out are the elements of the array alone.
 #[derive(Debug)]
-pub(crate) struct Mapping {
+pub(crate) struct Mapping<T> {
     /// # Invariants
     ///
-    /// `len` bytes from `first` on are the array's, and lie inside `map`, from its byte `start` on;
-    /// what the caller of [`map`](Self::map) promised holds.
+    /// `len` elements from `first` on are the array's; they are aligned and lie inside `map`, from
+    /// its byte `start` on; what the caller of [`map`](Self::map) promised holds.
     map: MmapRaw,
-    first: *mut u8,
-    start: usize,
+    first: *mut T,
     len: usize,
+    start: usize,
     mode: MapMode,
 }
 
-// SAFETY: a mapping owns its memory, and lends it as a `Vec<u8>` would.
-unsafe impl Send for Mapping {}
+// SAFETY: a mapping owns its memory, and lends it as a `Vec<T>` would.
+unsafe impl<T: Send> Send for Mapping<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Mapping {}
+unsafe impl<T: Sync> Sync for Mapping<T> {}
 
-impl Mapping {
-    /// Maps the bytes `data` of a file, and those before them.
+impl<T: Pod> Mapping<T> {
+    /// Maps the bytes `data` of a file, and those before them. `None` where the elements would not
+    /// be aligned.
     ///
     /// # Safety
     ///
     /// As long as the mapping lives, nobody shortens the file below the end of `data`, and nobody
     /// changes bytes of `data`, but for the holder of the mapping: through it, or through the file
     /// while it is borrowed mutably.
-    pub(crate) unsafe fn map(file: &File, data: Range<u64>, mode: MapMode) -> io::Result<Mapping> {
+    pub(crate) unsafe fn map(
+        file: &File,
+        data: Range<u64>,
+        mode: MapMode,
+    ) -> io::Result<Option<Mapping<T>>> {
         let too_large = |_| io::Error::from(io::ErrorKind::OutOfMemory);
         let start = usize::try_from(data.start).map_err(too_large)?;
         let end = isize::try_from(data.end).map_err(too_large)?.cast_unsigned();
@@ -53,34 +59,41 @@ impl Mapping {
             // SAFETY: no reference is made here; the caller vouches for those made later.
             MapMode::Copy => unsafe { options.no_reserve_swap().map_copy(file)? }.into(),
         };
-        let first = map.as_mut_ptr().wrapping_add(start);
-        Ok(Mapping { map, first, start, len: end - start, mode })
+        let first = map.as_mut_ptr().wrapping_add(start).cast::<T>();
+        let len = (end - start) / size_of::<T>();
+        Ok(first.is_aligned().then_some(Mapping { map, first, len, start, mode }))
     }
 
-    /// The bytes of the array.
+    /// The elements of the array, in the order of the file.
     #[inline]
-    pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: by the invariants these bytes lie inside the map, which is readable as long as
-        // `self` lives, and nobody changes them while `self` is borrowed; `len` fits `isize`.
+    pub(crate) fn elements(&self) -> &[T] {
+        // SAFETY: by the invariants these elements are aligned and lie inside the map, which is
+        // readable as long as `self` lives, and nobody changes them while `self` is borrowed; any
+        // bytes are a `T`, and the file's length fits `isize`.
         unsafe { slice::from_raw_parts(self.first, self.len) }
     }
 
-    /// The bytes of the array, to change.
+    /// The elements of the array, to change.
     ///
     /// # Panics
     ///
     /// Where the mapping is for reading.
     #[inline]
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn elements_mut(&mut self) -> &mut [T] {
         assert!(self.mode != MapMode::Read, "a mapping for reading cannot be written");
-        // SAFETY: as for `bytes`; the map is writable, and the bytes are ours alone while `self`
-        // is borrowed mutably.
+        // SAFETY: as for `elements`; the map is writable, and the elements are ours alone while
+        // `self` is borrowed mutably.
         unsafe { slice::from_raw_parts_mut(self.first, self.len) }
+    }
+
+    /// The number of bytes of the array.
+    pub(crate) fn byte_len(&self) -> usize {
+        self.len * size_of::<T>()
     }
 
     /// The place of a range of the array's bytes in the map. The only range check there is.
     fn place(&self, range: &Range<usize>) -> (usize, usize) {
-        assert!(range.start <= range.end && range.end <= self.len, "a range outside");
+        assert!(range.start <= range.end && range.end <= self.byte_len(), "a range outside");
         (self.start + range.start, range.len())
     }
 

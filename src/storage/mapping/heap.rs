@@ -3,10 +3,11 @@
 
 use std::fs::File;
 use std::io;
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::Path;
 
-use bytemuck::Zeroable;
+use bytemuck::{Pod, Zeroable};
 
 use super::{Advice, MapMode};
 use crate::storage::{read_at, write_at};
@@ -17,34 +18,50 @@ use crate::storage::{read_at, write_at};
 struct Page([u8; 4096]);
 
 #[derive(Debug)]
-pub(crate) struct Mapping {
+pub(crate) struct Mapping<T> {
     pages: Vec<Page>,
     data: Range<usize>,
     mode: MapMode,
+    element: PhantomData<T>,
 }
 
-impl Mapping {
+impl<T: Pod> Mapping<T> {
     /// Copies the file.
     ///
     /// # Safety
     ///
     /// None is needed; it is that of the mapping that this stands for.
     #[allow(unsafe_code, reason = "the signature of what it stands for")]
-    pub(crate) unsafe fn map(file: &File, data: Range<u64>, mode: MapMode) -> io::Result<Mapping> {
+    pub(crate) unsafe fn map(
+        file: &File,
+        data: Range<u64>,
+        mode: MapMode,
+    ) -> io::Result<Option<Mapping<T>>> {
         let data = data.start as usize..data.end as usize;
         let mut pages = vec![Page::zeroed(); data.end.div_ceil(4096)];
         let bytes = &mut bytemuck::cast_slice_mut(&mut pages)[..data.end];
         read_at(file, Path::new(""), bytes, 0).map_err(io::Error::other)?;
-        Ok(Mapping { pages, data, mode })
+        let mapping = Mapping { pages, data, mode, element: PhantomData };
+        let aligned = bytemuck::try_cast_slice::<u8, T>(mapping.bytes()).is_ok();
+        Ok(aligned.then_some(mapping))
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    fn bytes(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.pages)[self.data.clone()]
     }
 
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn elements(&self) -> &[T] {
+        bytemuck::cast_slice(self.bytes())
+    }
+
+    pub(crate) fn elements_mut(&mut self) -> &mut [T] {
         assert!(self.mode != MapMode::Read, "a mapping for reading cannot be written");
-        &mut bytemuck::cast_slice_mut(&mut self.pages)[self.data.clone()]
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.pages);
+        bytemuck::cast_slice_mut(&mut bytes[self.data.clone()])
+    }
+
+    pub(crate) fn byte_len(&self) -> usize {
+        self.data.len()
     }
 
     pub(crate) fn flush(&self, file: &File, range: Range<usize>) -> io::Result<()> {

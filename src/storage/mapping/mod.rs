@@ -1,4 +1,4 @@
-//! Files mapped into memory, as bytes: the one room that turns an offset in a file into an address.
+//! Files mapped into memory: the one room that turns an offset in a file into an address.
 //!
 //! `file.rs` maps with memmap2. Miri can map no file, so `heap.rs` stands in for it there: a copy
 //! of the file, which a flush writes back.
