@@ -4,6 +4,8 @@
 //! Under Miri only what touches no file runs: Miri knows few system calls.
 
 #[cfg(not(miri))]
+mod agree;
+#[cfg(not(miri))]
 mod allocator;
 mod common;
 #[cfg(not(miri))]
@@ -12,6 +14,7 @@ mod corrupt;
 mod golden;
 #[cfg(not(miri))]
 mod hostile;
+mod map;
 #[cfg(not(miri))]
 mod numpy;
 #[cfg(all(target_os = "linux", not(miri)))]
@@ -20,5 +23,7 @@ mod reads;
 mod roundtrip;
 #[cfg_attr(miri, allow(dead_code, reason = "some of it is for files"))]
 mod twin;
+#[cfg(not(miri))]
+mod twin_doors;
 #[cfg(not(miri))]
 mod twin_file;
