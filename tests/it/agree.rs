@@ -14,7 +14,7 @@ const SHAPE: [usize; 2] = [1351, 97];
 /// How many pairs to try: all where the build is fast, or where the project's own test run asks.
 fn pairs() -> usize {
     let all = !cfg!(debug_assertions) || std::env::var_os("MMAP_ARRAY_ALL_CASES").is_some();
-    if all { 200_000 } else { 20_000 }
+    if all { 200_000 } else { 50_000 }
 }
 
 /// A small window somewhere, as start and shape.

@@ -27,7 +27,6 @@ pub(crate) fn number(shape: &[usize], index: &[usize]) -> usize {
 
 /// A new folder, in memory where the system has such: most tests are not about disks, and every
 /// file that is closed is synced.
-#[cfg(not(miri))]
 pub(crate) fn folder() -> tempfile::TempDir {
     let in_memory = tempfile::tempdir_in("/dev/shm");
     in_memory.or_else(|_| tempfile::tempdir()).expect("a folder")
