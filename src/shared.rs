@@ -50,6 +50,36 @@ use crate::error::Result;
 /// shared.close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # What does not compile
+///
+/// A view borrows its guard, and does not outlive it:
+///
+/// ```compile_fail,E0716
+/// # fn f(shared: mmap_array::SharedMmapArray<f32>) {
+/// let view = shared.read().view();
+/// println!("{view}");
+/// # }
+/// ```
+///
+/// nothing changes under it:
+///
+/// ```compile_fail,E0502
+/// # fn f(shared: mmap_array::SharedMmapArray<f32>) -> mmap_array::Result<()> {
+/// let mut array = shared.write();
+/// let view = array.view();
+/// array.write_window([0..1], &[1.0])?;
+/// println!("{view}");
+/// # Ok(()) }
+/// ```
+///
+/// and a guard to read does not write:
+///
+/// ```compile_fail,E0596
+/// # fn f(shared: mmap_array::SharedMmapArray<f32>) {
+/// shared.read().view_mut().fill(0.0);
+/// # }
+/// ```
 pub struct SharedMmapArray<T> {
     array: Arc<RwLock<MmapArrayMut<T>>>,
 }

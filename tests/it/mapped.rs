@@ -103,13 +103,13 @@ fn copies_on_write_never_reach_the_file() {
     let before = fs::read(&path).unwrap();
     let mut array = map::open_cow::<u16>(&path).unwrap();
     array[[0]] = 7;
-    array.write_window([1..2], &[8]).unwrap();
+    array.write_window(1..2, &[8]).unwrap();
     let (mut first, mut rest) = array.view_mut().split_at(0, 1).unwrap();
     thread::scope(|scope| {
         scope.spawn(move || first[[0]] += 1);
         scope.spawn(move || rest[[1]] += 1);
     });
-    array.prefetch([0..3]).unwrap();
+    array.prefetch(0..3).unwrap();
     array.advise(Advice::Sequential).unwrap();
     assert_eq!(array.as_slice(), Some(&[8, 8, 4][..]));
     assert_eq!(array.file().read().unwrap().as_slice(), [1, 2, 3]);
@@ -127,7 +127,7 @@ fn a_map_becomes_a_file_that_keeps_the_lock_and_what_was_stored() {
     let file = array.into_file();
     assert_eq!(file.lock_state(), LockState::Exclusive);
     assert!(matches!(map::open::<i32>(&path), Err(Error::AlreadyOpen { .. })));
-    file.write_window([1..2], &[6]).unwrap();
+    file.write_window(1..2, &[6]).unwrap();
     assert_eq!(file.read().unwrap().as_slice(), [5, 6, 5]);
     file.close().unwrap();
     let mut array = map::open_mut::<i32>(&path).unwrap();
@@ -147,7 +147,7 @@ fn a_map_that_waits_for_its_close_becomes_a_file_that_does() {
     array.flush().unwrap();
     assert!(!path.exists());
     let file = array.into_file();
-    file.write_window([0..1], &[2]).unwrap();
+    file.write_window(0..1, &[2]).unwrap();
     file.close().unwrap();
     assert_eq!(load::<i32>(&path).unwrap().as_slice(), [2, 3]);
 
@@ -234,6 +234,29 @@ fn hints_change_no_element() {
 }
 
 #[test]
+fn flushed_windows_are_in_the_file() {
+    for order in [Order::C, Order::Fortran] {
+        let folder = folder();
+        let path = folder.path().join("a.npy");
+        let mut array = map::create_in::<u16>(&path, [4, 5], order).unwrap();
+        array.view_mut().fill(7);
+        let windows: Vec<Window> = array.row_blocks(2).unwrap().collect();
+        assert_eq!(windows.len(), if order == Order::C { 2 } else { 3 });
+        for window in windows.iter().rev() {
+            array.flush_window(window).unwrap();
+            let found = NpyFile::<u16>::open(&path).unwrap().read_window(window).unwrap();
+            assert!(found.iter().all(|&element| element == 7));
+        }
+        array.slice_mut(s![..;3, 1..4]).unwrap().fill(8);
+        array.flush_window([0..4, 1..4]).unwrap();
+        assert_eq!(array.file().read().unwrap(), array.view());
+        array.view_mut().fill(9);
+        array.flush().unwrap();
+        assert_eq!(load::<u16>(&path).unwrap(), array.view());
+    }
+}
+
+#[test]
 fn windows_that_do_not_fit_are_refused_with_the_words_of_the_other_door() {
     let folder = folder();
     let path = folder.path().join("a.npy");
@@ -241,8 +264,13 @@ fn windows_that_do_not_fit_are_refused_with_the_words_of_the_other_door() {
     let file = NpyFile::<u8>::open(&path).unwrap();
     let mut array = map::open_cow::<u8>(&path).unwrap();
     let reversed = Window::from([std::ops::Range { start: 4, end: 2 }]);
-    let windows =
-        [Window::from([0..7]), [7..7].into(), reversed, Window::from([0..1, 0..1]), [9..12].into()];
+    let windows = [
+        Window::from(0..7),
+        Window::from(7..7),
+        reversed,
+        Window::from([0..1, 0..1]),
+        Window::from(9..12),
+    ];
     for window in windows {
         let error = file.read_window(&window).unwrap_err().to_string();
         let found = [
@@ -265,8 +293,8 @@ fn windows_that_do_not_fit_are_refused_with_the_words_of_the_other_door() {
         assert_eq!(found.map(|error| error.to_string()), [(); 4].map(|()| error.clone()));
     }
     let length = |error| matches!(error, Error::LenMismatch { expected: 2, found: 3 });
-    assert!(length(array.write_window([1..3], &[0; 3]).unwrap_err()));
-    assert!(length(array.read_window_into([1..3], &mut [0; 3]).unwrap_err()));
+    assert!(length(array.write_window(1..3, &[0; 3]).unwrap_err()));
+    assert!(length(array.read_window_into(1..3, &mut [0; 3]).unwrap_err()));
     let error = array.write_slice(s![1..3], &[0; 3]).unwrap_err();
     assert!(matches!(error, Error::ShapeMismatch { .. }), "{error:?}");
     assert_eq!(array.as_slice(), Some(&[7; 6][..]));
