@@ -187,7 +187,6 @@ impl<T> fmt::Debug for SharedMmapArray<T> {
 }
 
 /// A shared array to read, as long as this lives; made by [`SharedMmapArray::read`].
-#[derive(Debug)]
 #[must_use = "the array is locked only as long as its guard lives"]
 pub struct ReadGuard<'a, T>(RwLockReadGuard<'a, MmapArrayMut<T>>);
 
@@ -201,7 +200,6 @@ impl<T> Deref for ReadGuard<'_, T> {
 }
 
 /// A shared array to change, as long as this lives; made by [`SharedMmapArray::write`].
-#[derive(Debug)]
 #[must_use = "the array is locked only as long as its guard lives"]
 pub struct WriteGuard<'a, T>(RwLockWriteGuard<'a, MmapArrayMut<T>>);
 
@@ -218,5 +216,19 @@ impl<T> DerefMut for WriteGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut MmapArrayMut<T> {
         &mut self.0
+    }
+}
+
+/// Shows the array; touches no data.
+impl<T> fmt::Debug for ReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ReadGuard").field(&*self.0).finish()
+    }
+}
+
+/// Shows the array; touches no data.
+impl<T> fmt::Debug for WriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WriteGuard").field(&*self.0).finish()
     }
 }
