@@ -6,10 +6,11 @@ use std::panic::resume_unwind;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use mmap_array::{
-    Error, MmapArray, MmapArrayCow, MmapArrayMut, NpyFile, OpenOptions, Order, Publish, ReadGuard,
-    SharedMmapArray, WriteGuard, s,
+    DType, Element, Error, MmapArray, MmapArrayCow, MmapArrayMut, NpyFile, OpenOptions, Order,
+    Publish, ReadGuard, SharedMmapArray, WriteGuard, bytemuck, s,
 };
 
 use crate::common::{Random, folder};
@@ -261,6 +262,29 @@ fn debug_waits_for_nobody_either() {
     assert!(format!("{guard:?}").contains("a.npy"));
 }
 
+/// An element that cannot be shown.
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(transparent)]
+struct Hidden(u8);
+
+impl Element for Hidden {
+    fn dtype() -> DType {
+        u8::dtype()
+    }
+    fn swap_bytes(&mut self) {}
+}
+
+#[test]
+fn debug_asks_nothing_of_the_elements() {
+    let folder = folder();
+    let path = folder.path().join("a.npy");
+    let shared = map::create::<Hidden>(&path, [2]).unwrap().into_shared();
+    let array = format!("{:?}", *shared.read());
+    assert_eq!(format!("{shared:?}"), format!("SharedMmapArray({array})"));
+    assert_eq!(format!("{:?}", shared.read()), format!("ReadGuard({array})"));
+    assert_eq!(format!("{:?}", shared.write()), format!("WriteGuard({array})"));
+}
+
 // ---- the end ------------------------------------------------------------------------------------
 
 #[test]
@@ -324,6 +348,29 @@ fn handles_that_are_closed_at_once_publish_exactly_once() {
         let expected: Vec<u32> = (1..=HANDLES as u32).collect();
         assert_eq!(NpyFile::<u32>::open(&path).unwrap().read().unwrap().as_slice(), expected);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1 + round);
+    }
+}
+
+#[test]
+fn a_handle_that_becomes_the_last_one_while_it_flushes_publishes() {
+    let folder = folder();
+    let options = OpenOptions::new().publish(Publish::OnClose);
+    for round in 0..times(10, 1) {
+        let path = folder.path().join(format!("{round}.npy"));
+        let handle = map::create_with::<u32>(&options, &path, [2]).unwrap().into_shared();
+        thread::scope(|scope| {
+            let mut writer = handle.write();
+            for other in [handle.clone(), handle.clone()] {
+                // It is not the last one yet, and its flush waits for the writer.
+                scope.spawn(move || other.close().unwrap());
+            }
+            thread::sleep(Duration::from_millis(10));
+            writer[[1]] = 6;
+            drop(writer);
+            // Nor is this one, unless both are quick.
+            handle.close().unwrap();
+        });
+        assert_eq!(mmap_array::load::<u32>(&path).unwrap().as_slice(), [0, 6]);
     }
 }
 
