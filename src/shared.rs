@@ -51,6 +51,36 @@ use crate::error::Result;
 /// shared.close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # What does not compile
+///
+/// A view borrows its guard, and does not outlive it:
+///
+/// ```compile_fail,E0716
+/// # fn f(shared: mmap_array::SharedMmapArray<f32>) {
+/// let view = shared.read().view();
+/// println!("{view}");
+/// # }
+/// ```
+///
+/// nothing changes under it:
+///
+/// ```compile_fail,E0502
+/// # fn f(shared: mmap_array::SharedMmapArray<f32>) -> mmap_array::Result<()> {
+/// let mut array = shared.write();
+/// let view = array.view();
+/// array.write_window([0..1], &[1.0])?;
+/// println!("{view}");
+/// # Ok(()) }
+/// ```
+///
+/// and a guard to read does not write:
+///
+/// ```compile_fail,E0596
+/// # fn f(shared: mmap_array::SharedMmapArray<f32>) {
+/// shared.read().view_mut().fill(0.0);
+/// # }
+/// ```
 pub struct SharedMmapArray<T> {
     array: Arc<RwLock<MmapArrayMut<T>>>,
 }
@@ -166,7 +196,6 @@ impl<T> fmt::Debug for SharedMmapArray<T> {
 }
 
 /// A shared array to read, as long as this lives; made by [`SharedMmapArray::read`].
-#[derive(Debug)]
 #[must_use = "the array is locked only as long as its guard lives"]
 pub struct ReadGuard<'a, T>(RwLockReadGuard<'a, MmapArrayMut<T>>);
 
@@ -180,7 +209,6 @@ impl<T> Deref for ReadGuard<'_, T> {
 }
 
 /// A shared array to change, as long as this lives; made by [`SharedMmapArray::write`].
-#[derive(Debug)]
 #[must_use = "the array is locked only as long as its guard lives"]
 pub struct WriteGuard<'a, T>(RwLockWriteGuard<'a, MmapArrayMut<T>>);
 
@@ -197,5 +225,19 @@ impl<T> DerefMut for WriteGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut MmapArrayMut<T> {
         &mut self.0
+    }
+}
+
+/// Shows the array; touches no data.
+impl<T> fmt::Debug for ReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ReadGuard").field(&*self.0).finish()
+    }
+}
+
+/// Shows the array; touches no data.
+impl<T> fmt::Debug for WriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WriteGuard").field(&*self.0).finish()
     }
 }

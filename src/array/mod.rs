@@ -133,6 +133,25 @@ const PREFETCH_GAP: usize = 64 << 10;
 /// println!("{view}");
 /// # Ok(()) }
 /// ```
+///
+/// An element has one view to change it:
+///
+/// ```compile_fail,E0499
+/// # use mmap_array::{MmapArrayMut, s};
+/// # fn f(mut array: MmapArrayMut<f32>) -> mmap_array::Result<()> {
+/// let mut first = array.slice_mut(s![0])?;
+/// let mut again = array.slice_mut(s![0])?;
+/// (first[[0]], again[[0]]) = (1.0, 2.0);
+/// # Ok(()) }
+/// ```
+///
+/// and none where the array is only read:
+///
+/// ```compile_fail,E0599
+/// # fn f(mut array: mmap_array::MmapArray<f32>) {
+/// array.view_mut().fill(0.0);
+/// # }
+/// ```
 pub struct MmapArray<T, A = ReadOnly> {
     // Dropped before the file, whose lock must outlive it.
     mapping: Mapping<T>,

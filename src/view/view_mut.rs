@@ -35,6 +35,15 @@ use crate::window::Window;
 /// assert_eq!(array.slice(s![1..3])?.to_vec(), [0, 0, 2, 2, 20, 20, 22, 22]);
 /// # Ok::<(), mmap_array::Error>(())
 /// ```
+///
+/// A view that was consumed is gone:
+///
+/// ```compile_fail,E0382
+/// # fn f(view: mmap_array::ViewMut<'_, f32>) -> mmap_array::Result<()> {
+/// let (top, bottom) = view.split_at(0, 1)?;
+/// println!("{}", view.len());
+/// # Ok(()) }
+/// ```
 pub struct ViewMut<'a, T> {
     /// # Invariants
     ///

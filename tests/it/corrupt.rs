@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use mmap_array::{Error, Header, NpyFile, OpenOptions, load};
 
 use crate::common::folder;
+use crate::map;
 
 const GOOD: &str = "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }";
 const DATA: [u8; 24] = [7; 24];
@@ -40,11 +41,15 @@ fn refusal(bytes: &[u8]) -> Error {
     let others = [
         NpyFile::<i32>::open(&path).unwrap_err(),
         load::<i32>(&path).unwrap_err(),
-        // The lock of the first attempt is gone.
+        map::open::<i32>(&path).unwrap_err(),
+        map::open_cow::<i32>(&path).unwrap_err(),
+        map::open_mut::<i32>(&path).unwrap_err(),
+        // The locks of the other attempts are gone.
         NpyFile::<i32>::open_mut(&path).unwrap_err(),
     ];
     for other in others {
         assert_eq!(other.to_string(), error.to_string());
+        assert_eq!(std::mem::discriminant(&other), std::mem::discriminant(&error));
     }
     assert!(error.to_string().contains("broken.npy") || path_of(&error).is_none(), "{error}");
     assert!(error.to_string().len() < 500, "{error}");
@@ -347,12 +352,17 @@ fn another_element_type_is_refused_with_both_names() {
         let path = folder.path().join("a.npy");
         let bytes = file(1, edited("'<i4'", descr).as_bytes());
         fs::write(&path, &bytes).unwrap();
-        match NpyFile::<i32>::open_mut(&path).unwrap_err() {
-            Error::DTypeMismatch { path: found_path, found, expected } => {
-                assert_eq!(found_path, path);
-                assert_eq!((found.as_str(), &expected[..7]), (name, "int32 ("));
-            }
-            other => panic!("{other:?}"),
+        for error in [
+            NpyFile::<i32>::open_mut(&path).unwrap_err(),
+            map::open::<i32>(&path).unwrap_err(),
+            map::open_cow::<i32>(&path).unwrap_err(),
+            map::open_mut::<i32>(&path).unwrap_err(),
+        ] {
+            let Error::DTypeMismatch { path: found_path, found, expected } = error else {
+                panic!("{error:?}");
+            };
+            assert_eq!(found_path, path);
+            assert_eq!((found.as_str(), &expected[..7]), (name, "int32 ("));
         }
         assert_eq!(fs::read(&path).unwrap(), bytes);
     }
@@ -538,10 +548,16 @@ fn a_shape_beyond_the_end_of_the_file_does_not_make_the_file_longer() {
 #[test]
 fn what_is_no_file_is_refused_without_waiting() {
     let folder = folder();
-    let error = NpyFile::<i32>::open_mut(folder.path()).unwrap_err();
-    assert!(matches!(&error, Error::NotRegular { found: "a directory", .. }), "{error:?}");
     let missing: PathBuf = folder.path().join("missing.npy");
-    let error = NpyFile::<i32>::open_mut(&missing).unwrap_err();
-    assert_eq!(error.io_kind(), Some(std::io::ErrorKind::NotFound));
+    for (error, none) in [
+        (NpyFile::<i32>::open_mut(folder.path()).err(), NpyFile::<i32>::open_mut(&missing).err()),
+        (map::open::<i32>(folder.path()).err(), map::open::<i32>(&missing).err()),
+        (map::open_cow::<i32>(folder.path()).err(), map::open_cow::<i32>(&missing).err()),
+        (map::open_mut::<i32>(folder.path()).err(), map::open_mut::<i32>(&missing).err()),
+    ] {
+        let error = error.expect("an error");
+        assert!(matches!(&error, Error::NotRegular { found: "a directory", .. }), "{error:?}");
+        assert_eq!(none.expect("an error").io_kind(), Some(std::io::ErrorKind::NotFound));
+    }
     assert!(!missing.exists());
 }

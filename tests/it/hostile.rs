@@ -10,6 +10,7 @@ use mmap_array::{DType, Element, Error, Header, NpyFile, Order};
 
 use crate::allocator::peak_growth;
 use crate::common::folder;
+use crate::map;
 
 fn file(text: &[u8]) -> Vec<u8> {
     [b"\x93NUMPY\x02\x00", &(text.len() as u32).to_le_bytes()[..], text].concat()
@@ -19,7 +20,12 @@ fn open_growth(path: &Path) -> (Error, isize) {
     let (error, growth) = peak_growth(|| NpyFile::<u8>::open(path).unwrap_err());
     let (_, mut_growth) = peak_growth(|| NpyFile::<u8>::open_mut(path).unwrap_err());
     let (_, read_growth) = peak_growth(|| mmap_array::load::<u8>(path).unwrap_err());
-    (error, growth.max(mut_growth).max(read_growth))
+    let (mapped, map_growth) = peak_growth(|| map::open::<u8>(path).unwrap_err());
+    let (_, map_mut_growth) = peak_growth(|| map::open_mut::<u8>(path).unwrap_err());
+    let (cow, cow_growth) = peak_growth(|| map::open_cow::<u8>(path).unwrap_err());
+    assert_eq!([mapped.to_string(), cow.to_string()], [error.to_string(), error.to_string()]);
+    let growths = [mut_growth, read_growth, map_growth, map_mut_growth, cow_growth];
+    (error, growths.into_iter().fold(growth, isize::max))
 }
 
 #[test]
@@ -75,6 +81,20 @@ fn a_read_that_memory_cannot_hold_is_an_error_and_a_window_of_it_is_none() {
     assert_eq!(array.read_window([4194303..4194304, 0..5]).unwrap().as_slice(), [0; 5]);
     let error = array.read().unwrap_err();
     assert!(matches!(error, Error::OutOfMemory { byte_len: 0x800_0000_0000 }), "{error:?}");
+
+    // A map of it has all elements, at the price of those that are touched.
+    let (mapped, growth) = peak_growth(|| map::open::<u8>(&path).unwrap());
+    assert!(growth < 64 << 10, "{growth} bytes");
+    assert_eq!((mapped.len(), mapped[[4194303, 2097151]]), (1 << 43, 0));
+    let error = mapped.view().to_array().unwrap_err();
+    assert!(matches!(error, Error::OutOfMemory { byte_len: 0x800_0000_0000 }), "{error:?}");
+    // Where Linux counts every page that might be written, it sets aside memory for copies anyway.
+    let counted = fs::read_to_string("/proc/sys/vm/overcommit_memory");
+    if counted.is_ok_and(|mode| mode.trim() != "2") {
+        let mut cow = map::open_cow::<u8>(&path).unwrap();
+        cow[[4194303, 2097151]] = 7;
+        assert_eq!((mapped[[4194303, 2097151]], cow[[4194303, 2097151]]), (0, 7));
+    }
 }
 
 /// 1 MiB, the default limit, of each: on a thread of 256 KiB of stack, in less than a second.
@@ -157,6 +177,15 @@ fn an_element_type_that_lies_about_its_size_gets_no_file_of_another_size() {
     for result in &results {
         match result {
             Ok(file) => assert_eq!(file.header().byte_len(), 4000),
+            Err(error) => assert!(matches!(error, Error::DTypeMismatch { .. }), "{error}"),
+        }
+    }
+    for number in 4..8 {
+        match map::create::<Liar>(folder.path().join(format!("{number}.npy")), [4]) {
+            Ok(mut array) => {
+                array.view_mut().fill(Liar([7; 1000]));
+                assert_eq!((array.byte_len(), array[[3]].0[999]), (4000, 7));
+            }
             Err(error) => assert!(matches!(error, Error::DTypeMismatch { .. }), "{error}"),
         }
     }

@@ -1,25 +1,37 @@
 //! The crate from outside: files of NumPy, broken files, a naive twin, and the cost in system
 //! calls. One program, because each one more would be linked on its own.
 //!
-//! Under Miri only what touches no file runs: Miri knows few system calls.
+//! Under Miri only what touches few files runs: Miri knows few system calls, and is slow.
 
+#[cfg(not(miri))]
+mod agree;
 #[cfg(not(miri))]
 mod allocator;
 mod common;
 #[cfg(not(miri))]
 mod corrupt;
 #[cfg(not(miri))]
+mod cow;
+#[cfg(not(miri))]
 mod golden;
 #[cfg(not(miri))]
 mod hostile;
+#[cfg_attr(miri, allow(dead_code, reason = "some of it is for files that Miri does not see"))]
+mod map;
+mod mapped;
 #[cfg(not(miri))]
 mod numpy;
+#[cfg(not(miri))]
+mod numpy_mapped;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod reads;
 #[cfg(not(miri))]
 mod roundtrip;
+mod shared;
 #[cfg_attr(miri, allow(dead_code, reason = "some of it is for files"))]
 mod twin;
+#[cfg(not(miri))]
+mod twin_doors;
 #[cfg(not(miri))]
 mod twin_file;
 mod twin_view;

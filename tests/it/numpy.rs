@@ -13,6 +13,7 @@ use mmap_array::{
 
 use crate::common::{folder, for_each_index, number};
 use crate::golden::{Golden, SHAPE, Visitor, data, visit_golden};
+use crate::numpy_mapped::write_golden_mapped;
 
 /// Fails unless the file at `path` is this one of the golden matrix, content included.
 pub(crate) fn check_golden<T: Element + PartialEq + Debug>(path: &Path, golden: &Golden<T>) {
@@ -70,7 +71,7 @@ fn every_golden_file_opens_with_its_type_and_holds_its_elements() {
     assert_eq!(check.0, fs::read_dir(data().join("golden")).unwrap().count());
 }
 
-/// Writes a golden file with our writer: with `save`, and with `create` and a window.
+/// Writes a golden file with our writers: with `save`, with `create` and a window, and mapped.
 pub(crate) fn write_golden<T: Element>(folder: &Path, golden: &Golden<T>) {
     let (shape, elements) = (golden.shape(), golden.elements());
     let saved = folder.join(golden.name());
@@ -89,6 +90,7 @@ pub(crate) fn write_golden<T: Element>(folder: &Path, golden: &Golden<T>) {
         }
     }
 
+    write_golden_mapped(folder, golden);
     let folder = folder.join("create");
     fs::create_dir_all(&folder).unwrap();
     let created = OpenOptions::new()
@@ -110,9 +112,9 @@ fn what_we_write_is_byte_for_byte_what_numpy_writes() {
             }
             write_golden(self.0.path(), golden);
             let expected = fs::read(data().join("golden").join(golden.name())).unwrap();
-            for folder in [self.0.path().to_path_buf(), self.0.path().join("create")] {
-                let found = fs::read(folder.join(golden.name())).unwrap();
-                assert!(found == expected, "{golden:?} in {folder:?}");
+            for how in ["", "create", "mapped_view", "mapped_elements", "mapped_windows"] {
+                let found = fs::read(self.0.path().join(how).join(golden.name())).unwrap();
+                assert!(found == expected, "{golden:?} {how}");
             }
         }
     }
@@ -135,17 +137,17 @@ fn the_header_of_every_golden_file_is_written_again_as_it_was() {
 
 /// A line of `forms/EXPECTED.txt`: what NumPy found in a file.
 #[derive(Debug)]
-struct Row {
-    name: String,
+pub(crate) struct Row {
+    pub(crate) name: String,
     version: String,
-    descr: String,
+    pub(crate) descr: String,
     order: String,
-    shape: String,
+    pub(crate) shape: String,
     data_start: u64,
     file_len: u64,
 }
 
-fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let text = fs::read_to_string(data().join("forms/EXPECTED.txt")).unwrap();
     let row = |line: &str| {
         let fields: Vec<&str> = line.split('\t').collect();
@@ -160,7 +162,7 @@ fn rows() -> Vec<Row> {
     text.lines().filter(|line| !line.starts_with('#')).map(row).collect()
 }
 
-fn form(name: &str) -> std::path::PathBuf {
+pub(crate) fn form(name: &str) -> std::path::PathBuf {
     data().join("forms").join(name)
 }
 

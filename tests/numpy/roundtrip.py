@@ -2,16 +2,20 @@
 
     python tests/numpy/roundtrip.py write DIR   # NumPy writes, the Rust test reads
     python tests/numpy/roundtrip.py check DIR   # the Rust test wrote, NumPy reads
+    python tests/numpy/roundtrip.py change DIR  # NumPy changes it, the Rust test reads again
 
 Files are named and filled by the rule in tests/data/make_data.py. Needs NumPy
 1.25 or later (before that its headers were padded differently).
 
 write  makes DIR/save (np.save), DIR/open_memmap (the same files written through
-       a map) and DIR/strided (np.save of arrays with gaps, so in C order).
+       a map), DIR/memmap (files of other elements, changed through a map) and
+       DIR/strided (np.save of arrays with gaps, so in C order).
 check  loads and maps every .npy file under DIR, compares element type, shape,
        order and content, and then each byte with what np.save writes for the
        same array. Ends with 1 and the file's name at the first difference, and
        also when there is no file at all.
+change brings the elements of every .npy file under DIR into reverse order, in
+       place, through a map (mode r+).
 """
 
 import io
@@ -28,8 +32,9 @@ from make_data import golden_array, golden_cases
 
 
 def write(base):
-    save, mapped, strided = (base / name for name in ("save", "open_memmap", "strided"))
-    for folder in (save, mapped, strided):
+    names = ("save", "open_memmap", "memmap", "strided")
+    save, mapped, changed, strided = (base / name for name in names)
+    for folder in (save, mapped, changed, strided):
         folder.mkdir(parents=True, exist_ok=True)
     count = 0
     for name, kind, end, order, rank in golden_cases():
@@ -42,7 +47,10 @@ def write(base):
         target[...] = array
         target.flush()
         del target
-        count += 2
+
+        np.save(changed / f"{name}.npy", backwards(array))
+        store(changed / f"{name}.npy", array)
+        count += 3
 
         if rank >= 1 and order == "c":
             gaps = np.zeros([2 * length for length in array.shape], dtype=array.dtype)
@@ -51,6 +59,26 @@ def write(base):
             np.save(strided / f"{name}.npy", gaps)
             count += 1
     print(f"{count} files written")
+
+
+def backwards(array):
+    """The elements in reverse, in the same storage order."""
+    order = "C" if array.flags.c_contiguous else "F"
+    return np.array(array[(slice(None, None, -1),) * array.ndim], array.dtype, order=order)
+
+
+def store(path, array):
+    """Changes a file's elements in place."""
+    target = np.load(path, mmap_mode="r+")
+    target[...] = array
+    target.flush()
+
+
+def change(base):
+    paths = sorted(base.rglob("*.npy"))
+    for path in paths:
+        store(path, backwards(np.load(path)))
+    print(f"{len(paths)} files changed")
 
 
 def difference(path, cases):
@@ -103,7 +131,7 @@ def check(base):
 
 
 if __name__ == "__main__":
-    commands = {"write": write, "check": check}
+    commands = {"write": write, "check": check, "change": change}
     if len(sys.argv) != 3 or sys.argv[1] not in commands:
-        sys.exit("usage: roundtrip.py write|check DIR")
+        sys.exit("usage: roundtrip.py write|check|change DIR")
     commands[sys.argv[1]](pathlib.Path(sys.argv[2]))
