@@ -120,7 +120,8 @@ impl<T: Element> MmapArray<T> {
     }
 
     /// Maps an array to read, and to write in memory only, with a shared lock; NumPy's mode `c`. An
-    /// array of any size: no memory is set aside for what may be written.
+    /// array of any size: no memory is set aside for what may be written (unless Linux is told to
+    /// set it aside always, with `vm.overcommit_memory=2`).
     ///
     /// # Errors
     ///

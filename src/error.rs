@@ -264,8 +264,8 @@ pub enum Error {
     },
     /// The elements are in the byte order of another machine, so they cannot be borrowed.
     #[error(
-        "{} holds {found}, in the byte order of another machine: it cannot be mapped, but `NpyFile` \
-         reads it and converts",
+        "{} holds {found}, which is not in this machine's byte order: it cannot be mapped, but \
+         `NpyFile` reads it and converts, where all of it has one byte order",
         name(path)
     )]
     ForeignByteOrder {
