@@ -25,6 +25,16 @@ pub enum Order {
     Fortran,
 }
 
+impl Order {
+    /// The axis that varies slowest, along which an array grows at its end; none without axes.
+    pub(crate) fn slowest_axis(self, ndim: usize) -> Option<usize> {
+        match self {
+            Order::C => (ndim > 0).then_some(0),
+            Order::Fortran => ndim.checked_sub(1),
+        }
+    }
+}
+
 /// Shape and strides, both in elements.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {

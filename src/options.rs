@@ -14,7 +14,7 @@ use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::array::{MmapArray, MmapArrayCow, MmapArrayMut};
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::file::NpyFile;
+use crate::file::{NpyFile, Tail};
 use crate::layout::Order;
 use crate::npy::{self, DType, Header};
 use crate::s;
@@ -165,6 +165,33 @@ impl OpenOptions {
             None | Some(Lock::Exclusive) => Some(true),
         };
         self.open_as(path.as_ref(), exclusive)
+    }
+
+    /// Opens an array to read and write by position, whatever a crash left of it; see
+    /// [`NpyFile::recover`]. `tail` says what becomes of rows that were not committed.
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::recover`].
+    pub fn recover_file<T: Element>(
+        &self,
+        path: impl AsRef<Path>,
+        tail: Tail,
+    ) -> Result<NpyFile<T, ReadWrite>> {
+        let path = path.as_ref();
+        let (file, len, lock) = match self.lock {
+            Some(Lock::Off) => {
+                let (file, len) = storage::open_regular(path, true)?;
+                (file, len, LockState::Unlocked)
+            }
+            // Nobody else may write meanwhile, careful or not.
+            _ => storage::open_locked(path, true, true)?,
+        };
+        let header = read_header(&file, path, len, self.max_header_len)?;
+        check_dtype::<T>(header.dtype(), path)?;
+        let mut file = NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)?;
+        file.recover_rows(tail)?;
+        Ok(file)
     }
 
     /// Creates an array of zeros of this shape, to read and write by position.
@@ -372,16 +399,22 @@ impl OpenOptions {
     fn read_header<T: Element>(&self, file: &File, path: &Path, file_len: u64) -> Result<Header> {
         let header = read_header(file, path, file_len, self.max_header_len)?;
         check_dtype::<T>(header.dtype(), path)?;
-        let expected = end_of_data(&header, path)?;
-        if file_len >= expected {
-            return Ok(header);
-        }
-        // A file that grew since it was opened may have a header that says so already.
-        let found = storage::file_len(file)
-            .map_err(|error| Error::io(path, "look up the length of", 0, error))?;
-        let cut = Error::Truncated { path: path.to_path_buf(), expected, found };
-        if found < expected { Err(cut) } else { Ok(header) }
+        check_whole(file, path, file_len, &header)?;
+        Ok(header)
     }
+}
+
+/// Has a file, which had `file_len` bytes before its header was read, all of its data?
+pub(crate) fn check_whole(file: &File, path: &Path, file_len: u64, header: &Header) -> Result<()> {
+    let expected = end_of_data(header, path)?;
+    if file_len >= expected {
+        return Ok(());
+    }
+    // A file that grew meanwhile may have a header that says so already.
+    let found = storage::file_len(file)
+        .map_err(|error| Error::io(path, "look up the length of", 0, error))?;
+    let cut = Error::Truncated { path: path.to_path_buf(), expected, found };
+    if found < expected { Err(cut) } else { Ok(()) }
 }
 
 /// Can elements of type `dtype` be read and written as `T`? All of them must have one byte order,
@@ -418,24 +451,34 @@ fn describe(dtype: &DType) -> String {
 
 /// Reads the header of an open file, which had `file_len` bytes when it was opened, into a private
 /// copy.
+///
+/// A writer that commits rows rewrites some bytes of the header, and who reads in between may see a
+/// part of them. So only a header that agrees with the file's length, as nearly all do, is believed
+/// at once.
 pub(crate) fn read_header(file: &File, path: &Path, file_len: u64, limit: usize) -> Result<Header> {
     // Nearly every header fits into this; a longer one is read again as a whole.
     let mut first = [0; 1024];
     // Asking for more than the file has would cost a second read, which finds its end.
     let wanted = file_len.min(first.len() as u64) as usize;
     let count = storage::read_at(file, path, &mut first[..wanted], 0)?;
-    let with_path = |error: Error| error.with_path(path);
-    let limit = limit as u64;
     // After this the header is within the limit and within the file, so it fits into memory.
-    let header_len =
-        npy::prefix(&first[..count], file_len, limit).map_err(with_path)?.data_start as usize;
-    let header = match first[..count].get(..header_len) {
-        Some(bytes) => Header::parse_with_limit(bytes, limit),
-        None => {
-            let mut bytes = vec![0; header_len];
-            let count = storage::read_at(file, path, &mut bytes, 0)?;
-            Header::parse_with_limit(&bytes[..count], limit)
+    let header_len = npy::prefix(&first[..count], file_len, limit as u64)
+        .map_err(|error| error.with_path(path))?
+        .data_start as usize;
+    if let Some(bytes) = first[..count].get(..header_len)
+        && let Ok(header) = Header::parse_with_limit(bytes, limit as u64)
+        && end_of_data(&header, path).is_ok_and(|end| end == file_len)
+    {
+        return Ok(header);
+    }
+    let mut bytes = vec![0; header_len];
+    loop {
+        let before = bytes.clone();
+        let count = storage::read_at(file, path, &mut bytes, 0)?;
+        // Twice the same is no part of anything. (The first time it is compared with zeros.)
+        if before == bytes {
+            let header = Header::parse_with_limit(&bytes[..count], limit as u64);
+            return header.map_err(|error| error.with_path(path));
         }
-    };
-    header.map_err(with_path)
+    }
 }

@@ -4,6 +4,7 @@
 //! files in `write.rs`. Everything about the file (header, layout, windows by position, flushing) is
 //! the `NpyFile`'s.
 
+mod growth;
 mod write;
 
 use std::fmt;

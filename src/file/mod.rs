@@ -3,7 +3,10 @@
 //! Its doors (`open`, `open_mut`, `create`) stand in `doors.rs`, every step from a path to an open
 //! array in `options.rs`, and how windows travel in `windows.rs`.
 
+mod growth;
 mod windows;
+
+pub use growth::Tail;
 
 use std::fmt;
 use std::fs::File;
@@ -68,6 +71,8 @@ pub struct NpyFile<T, A = ReadOnly> {
     /// The first failure of a flush: from then on the handle stays failed, because the next flush
     /// of the operating system would say that all is well.
     failed: OnceLock<(io::ErrorKind, Option<i32>)>,
+    /// Has the handle rows that the file's header does not speak of yet?
+    uncommitted: Mutex<bool>,
     element: PhantomData<fn() -> (T, A)>,
 }
 
@@ -81,14 +86,24 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         name: Option<NewName>,
     ) -> Result<Self> {
         let layout = Layout::new(header.shape(), header.order())?;
-        let (name, failed) = (Mutex::new(name), OnceLock::new());
-        Ok(NpyFile { file, path, header, layout, lock, name, failed, element: PhantomData })
+        Ok(NpyFile {
+            file,
+            path,
+            header,
+            layout,
+            lock,
+            name: Mutex::new(name),
+            failed: OnceLock::new(),
+            uncommitted: Mutex::new(false),
+            element: PhantomData,
+        })
     }
 
     /// The same open file with another access, for who has made sure that it was opened so.
     pub(crate) fn with_access<B: Access>(self) -> NpyFile<T, B> {
-        let NpyFile { file, path, header, layout, lock, name, failed, .. } = self;
-        NpyFile { file, path, header, layout, lock, name, failed, element: PhantomData }
+        let NpyFile { file, path, header, layout, lock, name, failed, uncommitted, .. } = self;
+        let element = PhantomData;
+        NpyFile { file, path, header, layout, lock, name, failed, uncommitted, element }
     }
 
     /// The open file. Never handed out of the crate: who has it could write.
@@ -308,7 +323,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
             let written_back = write_back();
             let synced = storage::sync_data(&self.file);
             written_back.and(synced)
-        })
+        })?;
+        self.commit_rows()
     }
 
     /// Waits for stable storage by way of `sync`, unless an earlier try failed.

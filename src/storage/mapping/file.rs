@@ -50,15 +50,7 @@ impl<T: Pod> Mapping<T> {
         let start = usize::try_from(data.start).map_err(too_large)?;
         let end = isize::try_from(data.end).map_err(too_large)?.cast_unsigned();
         assert!(start <= end && end > 0);
-        let mut options = MmapOptions::new();
-        options.len(end);
-        let map = match mode {
-            MapMode::Read => options.map_raw_read_only(file)?,
-            MapMode::Write => options.map_raw(file)?,
-            // Reserving swap for all of it would refuse what is larger than memory.
-            // SAFETY: no reference is made here; the caller vouches for those made later.
-            MapMode::Copy => unsafe { options.no_reserve_swap().map_copy(file)? }.into(),
-        };
+        let map = map_file(file, end, mode)?;
         let first = map.as_mut_ptr().wrapping_add(start).cast::<T>();
         let len = (end - start) / size_of::<T>();
         Ok(first.is_aligned().then_some(Mapping { map, first, len, start, mode }))
@@ -84,6 +76,26 @@ impl<T: Pod> Mapping<T> {
         // SAFETY: as for `elements`; the map is writable, and the elements are ours alone while
         // `self` is borrowed mutably.
         unsafe { slice::from_raw_parts_mut(self.first, self.len) }
+    }
+
+    /// Lends `byte_len` bytes from now on, which the file must have and which the promise of
+    /// [`map`](Self::map) is for, too. Maps anew where what was mapped does not reach, with room for
+    /// as much again where addresses behind the end of a file can be had.
+    pub(crate) fn resize(&mut self, file: &File, byte_len: u64) -> io::Result<()> {
+        let end =
+            isize::try_from(byte_len).ok().and_then(|len| len.checked_add_unsigned(self.start));
+        let end = end.ok_or(io::ErrorKind::OutOfMemory)?.cast_unsigned();
+        if end > self.map.len() || cfg!(not(unix)) {
+            let room = end.saturating_mul(2).max(MIN_ROOM);
+            let roomy = if cfg!(unix) { map_file(file, room, self.mode).ok() } else { None };
+            self.map = match roomy {
+                Some(map) => map,
+                None => map_file(file, end, self.mode)?,
+            };
+            self.first = self.map.as_mut_ptr().wrapping_add(self.start).cast();
+        }
+        self.len = (end - self.start) / size_of::<T>();
+        Ok(())
     }
 
     /// The number of bytes of the array.
@@ -143,6 +155,22 @@ impl<T: Pod> Mapping<T> {
         assert!(self.mode != MapMode::Copy, "copied pages are nowhere else");
         let (offset, len) = self.place(&range);
         evict(&self.map, file, offset, len)
+    }
+}
+
+/// The least that a growing array maps, so that a small one is not mapped anew again and again.
+const MIN_ROOM: usize = if cfg!(target_pointer_width = "64") { 1 << 30 } else { 1 << 24 };
+
+/// Maps the first `len` bytes of a file, whether or not it has them.
+fn map_file(file: &File, len: usize, mode: MapMode) -> io::Result<MmapRaw> {
+    let mut options = MmapOptions::new();
+    options.len(len);
+    match mode {
+        MapMode::Read => options.map_raw_read_only(file),
+        MapMode::Write => options.map_raw(file),
+        // Reserving swap for all of it would refuse what is larger than memory.
+        // SAFETY: no reference is made here; who lends the bytes vouches for those.
+        MapMode::Copy => Ok(unsafe { options.no_reserve_swap().map_copy(file)? }.into()),
     }
 }
 
