@@ -308,7 +308,8 @@ impl Layout {
     /// Reverses `axis` and says how far the first element moves, in elements.
     pub(crate) fn invert_axis(&mut self, axis: usize) -> isize {
         let moved = (self.shape[axis].max(1) - 1) as isize * self.strides[axis];
-        self.strides[axis] = -self.strides[axis];
+        // An axis of length one may have any stride, also one that has no opposite.
+        self.strides[axis] = self.strides[axis].wrapping_neg();
         moved
     }
 

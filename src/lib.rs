@@ -203,8 +203,8 @@
 //!    stays failed.
 //! 5. NumPy opens every file made here, and every file of a supported element type that NumPy
 //!    writes opens here. [`save`] writes the same bytes as `np.save`.
-//! 6. Two writers of one file, or a writer and a mapped reader, are refused at once, unless all ask
-//!    for [`Lock::Cooperative`].
+//! 6. Two writers of one file, or a writer and a mapped reader, are refused at once, unless the
+//!    writers ask for [`Lock::Cooperative`].
 //! 7. Memory stays bounded by the windows that are asked for, whatever the size of the array. What
 //!    is mapped is the system's to keep or let go.
 //!

@@ -318,6 +318,8 @@ impl OpenOptions {
         let new = NewFile::create(path, self.overwrite, lock)?;
         let state = match lock {
             Lock::Off => LockState::Unlocked,
+            // A shared lock of Windows would forbid our own writes.
+            Lock::Cooperative if cfg!(windows) => LockState::Unsupported,
             Lock::Cooperative => storage::try_lock(new.file(), path, false)?,
             Lock::Exclusive => storage::try_lock(new.file(), path, true)?,
         };

@@ -147,19 +147,9 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         let _ = storage::set_len(&self.file, &self.path, self.data().end);
     }
 
-    /// Rewrites the header where the file's is not the handle's, after the rows were synced.
-    pub(super) fn commit_rows(&self) -> Result<()> {
-        let mut uncommitted = self.uncommitted.lock().unwrap_or_else(PoisonError::into_inner);
-        if *uncommitted {
-            self.write_header()?;
-            *uncommitted = false;
-        }
-        Ok(())
-    }
-
-    /// Writes the handle's header to the file and syncs it: only from the first byte that differs
+    /// Writes the handle's header to the file, whose rows were synced, and syncs it: only from the first byte that differs
     /// to the last, so that a reader in between finds little to stumble over.
-    fn write_header(&self) -> Result<()> {
+    pub(super) fn write_header(&self) -> Result<()> {
         let (_, new) = self.header_with_rows(self.slowest_len())?;
         let mut old = vec![0; new.len()];
         storage::read_at(&self.file, &self.path, &mut old, 0)?;

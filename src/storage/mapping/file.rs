@@ -53,7 +53,9 @@ impl<T: Pod> Mapping<T> {
         let map = map_file(file, end, mode)?;
         let first = map.as_mut_ptr().wrapping_add(start).cast::<T>();
         let len = (end - start) / size_of::<T>();
-        Ok(first.is_aligned().then_some(Mapping { map, first, len, start, mode }))
+        // Mappings start at pages, of which no system's are smaller.
+        let aligned = start.is_multiple_of(align_of::<T>()) && align_of::<T>() <= 4096;
+        Ok(aligned.then_some(Mapping { map, first, len, start, mode }))
     }
 
     /// The elements of the array, in the order of the file.
@@ -113,6 +115,10 @@ impl<T: Pod> Mapping<T> {
     /// sync of the file must follow.
     pub(crate) fn flush(&self, _file: &File, range: Range<usize>) -> io::Result<()> {
         let (offset, len) = self.place(&range);
+        // Of nothing, macOS says that it cannot be flushed.
+        if len == 0 {
+            return Ok(());
+        }
         loop {
             match self.map.flush_range(offset, len) {
                 // A signal is no failure of the disk; std asks again too, for `fdatasync`.
