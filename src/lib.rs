@@ -239,6 +239,7 @@ mod npy;
 mod options;
 mod shared;
 mod slice;
+mod stack;
 mod storage;
 mod transfer;
 mod view;
@@ -262,6 +263,7 @@ pub use shared::{ReadGuard, SharedMmapArray, WriteGuard};
 #[doc(hidden)]
 pub use slice::slice_items;
 pub use slice::{NewAxis, SliceItem};
+pub use stack::{Stack, StackBlocks, StackInfo, StackOptions, StackParts, save_npy_stack};
 pub use storage::{Advice, Allocation, Lock, LockState, Publish};
 pub use view::{
     Array, Iter, IterMut, Lanes, LanesMut, OuterIter, OuterIterMut, View, ViewMut, ViewTiles,

@@ -5,6 +5,8 @@
 
 mod windows;
 
+pub(crate) use windows::zeroed;
+
 use std::fmt;
 use std::fs::File;
 use std::io;
