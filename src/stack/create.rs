@@ -19,7 +19,8 @@ pub(super) struct NewStack {
     overwrite: bool,
     info: Vec<u8>,
     count: usize,
-    done: bool,
+    /// Is `info` written?
+    whole: bool,
 }
 
 impl NewStack {
@@ -42,7 +43,7 @@ impl NewStack {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
             Err(error) => return Err(failed(error)),
         };
-        let new = NewStack { dir, made, overwrite, info: bytes, count, done: false };
+        let new = NewStack { dir, made, overwrite, info: bytes, count, whole: false };
         if !made {
             new.check_dir()?;
         }
@@ -84,7 +85,7 @@ impl NewStack {
 
     /// Removes an `info` that is to be overwritten: while files are replaced there is no stack.
     pub(super) fn remove_old_info(&self) -> Result<()> {
-        if !self.overwrite {
+        if !self.overwrite || self.whole {
             return Ok(());
         }
         let path = self.dir.join("info");
@@ -97,27 +98,45 @@ impl NewStack {
 
     /// With all files in place, removes those of an overwritten stack that had more, and writes
     /// `info`.
+    ///
+    /// After an error it may be called again.
     pub(super) fn finish(&mut self) -> Result<()> {
+        if !self.whole {
+            self.remove_surplus()?;
+            self.write_info()?;
+        }
+        self.sync(&self.dir)?;
+        // The directory's own name.
+        match self.dir.parent() {
+            Some(parent) if self.made => self.sync(parent),
+            _ => Ok(()),
+        }
+    }
+
+    /// Is `info` there, and so the stack?
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    fn remove_surplus(&self) -> Result<()> {
         if self.overwrite {
             for (_, path) in self.old_files()?.iter().filter(|(number, _)| *number >= self.count) {
                 let _locked = storage::open_locked(path, true, true)?;
                 fs::remove_file(path).map_err(|error| Error::io(path, "remove", 0, error))?;
             }
         }
+        Ok(())
+    }
+
+    fn write_info(&mut self) -> Result<()> {
         let path = self.dir.join("info");
         let new = NewFile::create(&path, false, Lock::Off)?;
         storage::write_at(new.file(), &path, &self.info, 0)?;
-        let failed = |error| Error::io(&path, "sync", 0, error);
-        storage::sync_data(new.file()).map_err(failed)?;
+        storage::sync_data(new.file()).map_err(|error| Error::io(&path, "sync", 0, error))?;
         let (file, mut name) = new.into_parts();
         name.publish(&file)?;
-        self.done = true;
-        name.sync_dir().map_err(failed)?;
-        // The directory's own name.
-        match self.dir.parent() {
-            Some(parent) if self.made => self.sync(parent),
-            _ => Ok(()),
-        }
+        self.whole = true;
+        Ok(())
     }
 
     fn sync(&self, dir: &Path) -> Result<()> {
@@ -127,7 +146,7 @@ impl NewStack {
 
 impl Drop for NewStack {
     fn drop(&mut self) {
-        if self.made && !self.done {
+        if self.made && !self.whole {
             // One with files in it stays.
             let _ = fs::remove_dir(&self.dir);
         }

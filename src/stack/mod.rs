@@ -150,8 +150,8 @@ impl<T: Element, A: Access> Stack<T, A> {
     }
 
     /// Windows of `rows` indices along the [`axis`](Self::axis) of the stack, whole along all
-    /// others. They are cut where a file ends, so each lies in one file, and is one contiguous piece of it where
-    /// that axis is the file's slowest. The last one of every file may be shorter.
+    /// others. They are cut where a file ends, so each lies in one file, and is one contiguous piece
+    /// of it where that axis is the file's slowest. The last one of every file may be shorter.
     ///
     /// # Errors
     ///

@@ -191,7 +191,7 @@ impl StackOptions {
             written += usize::from(result.is_ok());
         }
         let result = result.and_then(|()| new.finish());
-        if result.is_err() && !self.overwrite {
+        if result.is_err() && !self.overwrite && !new.is_whole() {
             // Best effort: without `info` they are no stack.
             (0..written).for_each(|number| drop(fs::remove_file(new.path(number))));
         }

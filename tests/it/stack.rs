@@ -12,7 +12,7 @@ use mmap_array::{
 use proptest::prelude::*;
 
 use crate::common::{Random, folder};
-use crate::twin::{Raw, Twin, bytes, config, fitting, raws, shapes};
+use crate::twin::{Raw, Twin, config, fitting, raws, shapes};
 use crate::twin_doors::{Door, Step, assert_is, programs, take};
 use crate::twin_file::{Form, forms};
 
@@ -325,7 +325,7 @@ fn windows_that_do_not_fit_are_refused_as_those_of_one_file_are() {
     assert!(matches!(error, Error::OutOfBounds { axis: 0, index: 6, len: 6 }), "{error}");
     let error = stack.read_slice(s![-7]).unwrap_err();
     assert!(matches!(error, Error::OutOfBounds { axis: 0, index: -7, len: 6 }), "{error}");
-    let error = stack.read_window([0..1]).unwrap_err();
+    let error = stack.read_window(0..1).unwrap_err();
     assert!(matches!(error, Error::RankMismatch { expected: 2, found: 1 }), "{error}");
     let error = stack.read_window_into([0..6, 0..3], &mut [0; 17]).unwrap_err();
     assert!(matches!(error, Error::LenMismatch { expected: 18, found: 17 }), "{error}");

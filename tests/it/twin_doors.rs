@@ -157,7 +157,12 @@ pub(crate) fn assert_is<T: Element>(found: &Array<T>, expected: &Twin<T>) {
 }
 
 /// Does one step to the array and to its twin. `number` makes the elements new.
-pub(crate) fn take<T: Element>(door: &mut impl Door<T>, twin: &mut Twin<T>, number: usize, step: &Step) {
+pub(crate) fn take<T: Element>(
+    door: &mut impl Door<T>,
+    twin: &mut Twin<T>,
+    number: usize,
+    step: &Step,
+) {
     let (kind, place, source) = step;
     let ranges = fitting_window(&twin.shape, place);
     let items = fitting(&twin.shape, place);
