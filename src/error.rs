@@ -335,6 +335,34 @@ pub enum Error {
         align: usize,
     },
 
+    /// A file that does not fit the others of its stack, what `info` says of it, or what it was when
+    /// the stack was opened.
+    #[error("{path:?} does not fit its stack: it has {found}, not {expected}")]
+    StackMismatch {
+        /// The file.
+        path: PathBuf,
+        /// Its element type and shape.
+        found: String,
+        /// Those that it should have, and why.
+        expected: String,
+    },
+    /// The `info` of an npy-stack is not what Dask writes.
+    #[error(
+        "{} is no info of an npy-stack: byte {at} needs {expected}, found {found}; nothing in it \
+         was run, so write the stack again with `da.to_npy_stack`, or open its files by name",
+        name(path)
+    )]
+    StackInfo {
+        /// The file.
+        path: PathBuf,
+        /// The place of the opcode, in bytes from the start.
+        at: u64,
+        /// The opcode, or what it gave.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+
     /// An index, window or axis list with the wrong number of axes.
     #[error("the array has {expected} axes, but {found} were given")]
     RankMismatch {
@@ -485,6 +513,7 @@ impl Error {
             | Error::ObjectDType { path, .. }
             | Error::ForeignByteOrder { path, .. }
             | Error::Misaligned { path, .. }
+            | Error::StackInfo { path, .. }
             | Error::TooManyAxes { path, .. }
             | Error::ShapeOverflow { path, .. } => *path = file.to_path_buf(),
             _ => {}

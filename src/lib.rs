@@ -45,6 +45,7 @@
 //! | slice a file without a copy, compute in place | [`MmapArray`], [`MmapArrayMut`], [`MmapArrayCow`] |
 //! | read or write parts of any file, never meet a signal, and write no `unsafe` | [`NpyFile`] |
 //! | read or write a small file as a whole | [`load`], [`save`] |
+//! | read many files as one array along an axis, and Dask's npy-stacks | [`Stack`] |
 //! | share a mapped array among threads | [`SharedMmapArray`], or disjoint parts of a [`ViewMut`] |
 //! | choose order, locks, sparse files, overwriting, the moment of publishing, advice | [`OpenOptions`] |
 //! | know what a file holds before choosing a type | [`Header::read`], [`DType`] |
@@ -188,6 +189,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A file per year, as one array: read across the years, and go through all of them in bounded
+//! memory and with few open files:
+//!
+//! ```
+//! use mmap_array::{Result, Stack, s};
+//!
+//! fn hottest(paths: &[String]) -> Result<f32> {
+//!     let days = Stack::<f32>::open(paths, 0)?;
+//!     let mut hottest = f32::NEG_INFINITY;
+//!     for window in days.row_blocks(31)? {
+//!         hottest = days.read_window(window)?.iter().copied().fold(hottest, f32::max);
+//!     }
+//!     let once_a_year = days.read_slice(s![..;-365, 0])?; // from the last day back
+//!     assert!(once_a_year.iter().all(|&day| day <= hottest));
+//!     Ok(hottest)
+//! }
+//! # let folder = tempfile::tempdir()?;
+//! # let path = |year| folder.path().join(format!("{year}.npy")).to_str().unwrap().to_owned();
+//! # let paths = [path(1999), path(2000)];
+//! # for path in &paths {
+//! #     let year = mmap_array::Array::from_vec([366, 2], (0..732).map(|k| k as f32).collect())?;
+//! #     mmap_array::save(path, &year)?;
+//! # }
+//! # assert_eq!(hottest(&paths)?, 731.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What is promised
 //!
 //! 1. No safe call causes undefined behaviour. The functions that map a file are `unsafe`, with
@@ -239,6 +267,7 @@ mod npy;
 mod options;
 mod shared;
 mod slice;
+mod stack;
 mod storage;
 mod transfer;
 mod view;
@@ -262,6 +291,7 @@ pub use shared::{ReadGuard, SharedMmapArray, WriteGuard};
 #[doc(hidden)]
 pub use slice::slice_items;
 pub use slice::{NewAxis, SliceItem};
+pub use stack::{Stack, StackBlocks, StackInfo, StackOptions, StackParts, save_npy_stack};
 pub use storage::{Advice, Allocation, Lock, LockState, Publish};
 pub use view::{
     Array, Iter, IterMut, Lanes, LanesMut, OuterIter, OuterIterMut, View, ViewMut, ViewTiles,

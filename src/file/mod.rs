@@ -7,6 +7,7 @@ mod growth;
 mod windows;
 
 pub use growth::Tail;
+pub(crate) use windows::zeroed;
 
 use std::fmt;
 use std::fs::File;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Layout, Order};
 use crate::storage;
 use crate::transfer::Plan;
-use crate::view::{Array, View};
+use crate::view::{Array, View, ViewMut};
 use crate::window::Tiles;
 
 /// Bytes of a file in the other byte order that are read before they are swapped.
@@ -22,7 +22,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         Array::from_vec(shape, elements)
     }
 
-    pub(super) fn read_into(&self, start: isize, part: Layout, out: &mut [T]) -> Result<()> {
+    pub(crate) fn read_into(&self, start: isize, part: Layout, out: &mut [T]) -> Result<()> {
         if out.len() != part.len() {
             return Err(Error::LenMismatch { expected: part.len(), found: out.len() });
         }
@@ -36,11 +36,27 @@ impl<T: Element, A: Access> NpyFile<T, A> {
             return self.read_native(start as usize, out);
         }
         let memory = Layout::new(part.shape(), Order::C)?;
+        self.read_to(start, part, out, 0, memory)
+    }
+
+    /// Reads a selection, which has elements, to the places of `out` that `memory`, of the same
+    /// shape and without negative strides, reaches from `first`. Leaves the file's length to the
+    /// caller to check.
+    pub(crate) fn read_to(
+        &self,
+        start: isize,
+        part: Layout,
+        out: &mut [T],
+        first: isize,
+        memory: Layout,
+    ) -> Result<()> {
         let plan = Plan::new(start, part, memory);
         let Some(mut runs) = plan.straight(size_of::<T>(), true) else {
-            return self.read_tiles(&plan, out);
+            return self.read_tiles(&plan, out, first);
         };
-        runs.try_for_each(|(from, to, len)| self.read_native(from, &mut out[to as usize..][..len]))
+        runs.try_for_each(|(from, to, len)| {
+            self.read_native(from, &mut out[(first + to) as usize..][..len])
+        })
     }
 
     /// Reads a run of elements, in native byte order.
@@ -57,7 +73,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         Ok(())
     }
 
-    fn read_tiles(&self, plan: &Plan, out: &mut [T]) -> Result<()> {
+    fn read_tiles(&self, plan: &Plan, out: &mut [T], first: isize) -> Result<()> {
         let tiling = plan.tiling(size_of::<T>(), true);
         let mut buffer = zeroed(tiling.buffer_len)?;
         for tile in Tiles::over(plan.file(), &tiling.shape, Order::C)? {
@@ -67,10 +83,15 @@ impl<T: Element, A: Access> NpyFile<T, A> {
             let elements = View::from_layout(&buffer, 0, tiling.layout(tile.shape()))
                 .expect("a tile fits its buffer");
             let (start, place) = tile.select(plan.memory())?;
-            elements.copy_to(out, plan.memory_start + start, &place);
+            elements.copy_to(out, first + plan.memory_start + start, &place);
         }
         if self.header.dtype().is_foreign() {
-            out.iter_mut().for_each(T::swap_bytes);
+            // Only what was read: the plan's memory, and nothing between its elements.
+            let (moved, memory) = plan.memory().in_memory_order();
+            let first = first + plan.memory_start + moved;
+            let read =
+                ViewMut::from_layout(out, first, memory).expect("a layout inside its memory");
+            read.into_iter().for_each(T::swap_bytes);
         }
         Ok(())
     }
@@ -168,7 +189,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
 }
 
 /// Memory for `len` elements, or an error where it cannot be had.
-fn zeroed<T: Element>(len: usize) -> Result<Vec<T>> {
+pub(crate) fn zeroed<T: Element>(len: usize) -> Result<Vec<T>> {
     bytemuck::allocation::try_zeroed_vec(len).map_err(|()| Error::OutOfMemory {
         byte_len: (len as u64).saturating_mul(size_of::<T>() as u64),
     })

@@ -262,6 +262,11 @@ fn copy_mode(_old: &File, _new: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Waits until the names in a directory are on stable storage.
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+    Dir::open(path)?.sync()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,6 +28,14 @@ mod reads;
 #[cfg(not(miri))]
 mod roundtrip;
 mod shared;
+#[cfg(not(miri))]
+mod stack;
+#[cfg(not(miri))]
+mod stack_dask;
+#[cfg(not(miri))]
+mod stack_info;
+#[cfg(not(miri))]
+mod stack_write;
 #[cfg_attr(miri, allow(dead_code, reason = "some of it is for files"))]
 mod twin;
 #[cfg(not(miri))]

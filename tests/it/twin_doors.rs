@@ -18,7 +18,7 @@ use crate::twin::{Raw, Twin, bytes, config, fitting, nth, raws, shapes};
 use crate::twin_file::{Form, Strided, forms, open_unlocked};
 
 /// What can be done to an array whichever way it was opened.
-trait Door<T> {
+pub(crate) trait Door<T> {
     fn whole(&self) -> Array<T>;
     fn window(&self, window: Window) -> Array<T>;
     fn window_into(&self, window: Window, out: &mut [T]);
@@ -127,9 +127,9 @@ impl<T: Element, A: Writable> Door<T> for MmapArray<T, A> {
 // ---- programs -----------------------------------------------------------------------------------
 
 /// A step: what to do, and raw numbers that say where and with what.
-type Step = (u8, Raw, Raw);
+pub(crate) type Step = (u8, Raw, Raw);
 
-fn programs() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn programs() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec((0..8_u8, raws(), raws()), 1..7)
 }
 
@@ -151,13 +151,18 @@ fn shape_of(ranges: &[Range<usize>]) -> Vec<usize> {
     ranges.iter().map(Range::len).collect()
 }
 
-fn assert_is<T: Element>(found: &Array<T>, expected: &Twin<T>) {
+pub(crate) fn assert_is<T: Element>(found: &Array<T>, expected: &Twin<T>) {
     assert_eq!(found.shape(), expected.shape);
     assert_eq!(bytes(found.as_slice()), bytes(&expected.elements));
 }
 
 /// Does one step to the array and to its twin. `number` makes the elements new.
-fn take<T: Element>(door: &mut impl Door<T>, twin: &mut Twin<T>, number: usize, step: &Step) {
+pub(crate) fn take<T: Element>(
+    door: &mut impl Door<T>,
+    twin: &mut Twin<T>,
+    number: usize,
+    step: &Step,
+) {
     let (kind, place, source) = step;
     let ranges = fitting_window(&twin.shape, place);
     let items = fitting(&twin.shape, place);
