@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::slice;
+use std::sync::{Mutex, PoisonError};
 
 use bytemuck::Pod;
 use memmap2::{MmapOptions, MmapRaw};
@@ -25,6 +26,8 @@ pub(crate) struct Mapping<T> {
     len: usize,
     start: usize,
     mode: MapMode,
+    /// What a new map must be told, too.
+    advice: Mutex<Advice>,
 }
 
 // SAFETY: a mapping owns its memory, and lends it as a `Vec<T>` would.
@@ -53,7 +56,8 @@ impl<T: Pod> Mapping<T> {
         let map = map_file(file, end, mode)?;
         let first = map.as_mut_ptr().wrapping_add(start).cast::<T>();
         let len = (end - start) / size_of::<T>();
-        Ok(first.is_aligned().then_some(Mapping { map, first, len, start, mode }))
+        let advice = Mutex::new(Advice::Normal);
+        Ok(first.is_aligned().then_some(Mapping { map, first, len, start, mode, advice }))
     }
 
     /// The elements of the array, in the order of the file.
@@ -93,6 +97,7 @@ impl<T: Pod> Mapping<T> {
                 None => map_file(file, end, self.mode)?,
             };
             self.first = self.map.as_mut_ptr().wrapping_add(self.start).cast();
+            let _ = advise(&self.map, *self.advice.get_mut().unwrap_or_else(PoisonError::into_inner));
         }
         self.len = (end - self.start) / size_of::<T>();
         Ok(())
@@ -131,6 +136,7 @@ impl<T: Pod> Mapping<T> {
 
     /// Passes a hint on; one that the system does not know is ignored.
     pub(crate) fn advise(&self, advice: Advice) -> io::Result<()> {
+        *self.advice.lock().unwrap_or_else(PoisonError::into_inner) = advice;
         let advised = advise(&self.map, advice);
         advised.or_else(|error| {
             let unknown =
