@@ -474,6 +474,8 @@ pub(crate) fn read_header(file: &File, path: &Path, file_len: u64, limit: usize)
     let mut before = first[..count.min(header_len)].to_vec();
     let mut bytes = vec![0; header_len];
     loop {
+        // Without this, both reads may fall into the instant of one write.
+        storage::wait_for_write(file);
         let count = storage::read_at(file, path, &mut bytes, 0)?;
         // Twice the same is no part of anything.
         if before == bytes[..count] {

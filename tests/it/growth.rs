@@ -345,8 +345,7 @@ fn large_appends_of_every_order_arrive_whole() {
         let folder = folder();
         let mut trial = Trial::<f64>::new(folder.path(), &shape, form, false);
         for turn in [0, 255] {
-            let new =
-                Strided::<f64>::new(&trial.shape_with(900), &vec![[0, turn, turn / 2, 0]; 2]);
+            let new = Strided::<f64>::new(&trial.shape_with(900), &vec![[0, turn, turn / 2, 0]; 2]);
             either!(trial.handle(), array => array.append_view(new.view())).unwrap();
             trial.extend(&new.twin());
             trial.check();

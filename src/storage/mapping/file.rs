@@ -97,7 +97,8 @@ impl<T: Pod> Mapping<T> {
                 None => map_file(file, end, self.mode)?,
             };
             self.first = self.map.as_mut_ptr().wrapping_add(self.start).cast();
-            let _ = advise(&self.map, *self.advice.get_mut().unwrap_or_else(PoisonError::into_inner));
+            let _ =
+                advise(&self.map, *self.advice.get_mut().unwrap_or_else(PoisonError::into_inner));
         }
         self.len = (end - self.start) / size_of::<T>();
         Ok(())

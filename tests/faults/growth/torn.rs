@@ -9,8 +9,8 @@ use std::thread;
 
 use mmap_array::{NpyFile, OpenOptions, View};
 
-use crate::growth::all_cases;
 use crate::ground;
+use crate::growth::all_cases;
 
 /// Columns: the number of rows, which the header says before it, has another number of digits in
 /// each of the two headers, so that everything behind it moves.
