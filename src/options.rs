@@ -473,14 +473,18 @@ pub(crate) fn read_header(file: &File, path: &Path, file_len: u64, limit: usize)
     {
         return Ok(header);
     }
+    let mut before = first[..count.min(header_len)].to_vec();
     let mut bytes = vec![0; header_len];
     loop {
-        let before = bytes.clone();
+        // Without this, both reads may fall into the instant of one write.
+        storage::wait_for_write(file);
         let count = storage::read_at(file, path, &mut bytes, 0)?;
-        // Twice the same is no part of anything. (The first time it is compared with zeros.)
-        if before == bytes {
-            let header = Header::parse_with_limit(&bytes[..count], limit as u64);
+        // Twice the same is no part of anything.
+        if before == bytes[..count] {
+            let header = Header::parse_with_limit(&before, limit as u64);
             return header.map_err(|error| error.with_path(path));
         }
+        before.clear();
+        before.extend_from_slice(&bytes[..count]);
     }
 }

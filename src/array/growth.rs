@@ -94,6 +94,7 @@ impl<T: Element> MmapArray<T, ReadWrite> {
     ///
     /// As [`NpyFile::truncate`].
     pub fn truncate(&mut self, rows: usize) -> Result<()> {
+        self.file.check_truncate(rows)?;
         let all = 0..self.mapping.byte_len();
         self.file.sync(|| self.mapping.flush(self.file.raw_file(), all))?;
         let cut = self.file.truncate_rows(rows);

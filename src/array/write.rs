@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::file::NpyFile;
 use crate::layout::{Layout, Order};
 use crate::slice::SliceItem;
-use crate::storage::WRITES_SHOW_IN_MAPPINGS;
+use crate::storage::{self, WRITES_SHOW_IN_MAPPINGS};
 use crate::transfer;
 use crate::view::{View, ViewMut};
 use crate::window::Window;
@@ -114,7 +114,7 @@ impl<T: Element> MmapArray<T, ReadWrite> {
 
     /// Waits until a window is on stable storage, and does not wait for the rest of the array.
     /// What lies between the window's first and last element in the file may be written too. Rows
-    /// that were appended are not committed by this.
+    /// that were appended stay uncommitted.
     ///
     /// # Errors
     ///
@@ -123,13 +123,18 @@ impl<T: Element> MmapArray<T, ReadWrite> {
     pub fn flush_window(&self, window: impl Into<Window>) -> Result<()> {
         let (start, part) = window.into().select(self.file.layout())?;
         let bytes = bytes_of::<T>(transfer::span(start, &part));
-        let write_back = || self.mapping.flush(self.file.raw_file(), bytes);
-        // On Linux, msync waits for the disk as fdatasync does.
-        if WRITES_SHOW_IN_MAPPINGS {
-            self.file.sync_by(write_back, false)
-        } else {
-            self.file.sync(write_back)
-        }
+        self.file.sync_by(
+            || {
+                let written_back = self.mapping.flush(self.file.raw_file(), bytes);
+                // On Linux, msync waits for the disk as fdatasync does.
+                if WRITES_SHOW_IN_MAPPINGS {
+                    return written_back;
+                }
+                let synced = storage::sync_data(self.file.raw_file());
+                written_back.and(synced)
+            },
+            false,
+        )
     }
 
     /// Starts to write to the disk what was written so far, and does not wait for it: a later

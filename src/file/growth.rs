@@ -176,6 +176,14 @@ impl<T: Element, A: Access> NpyFile<T, A> {
 
     /// Cuts the array; see [`NpyFile::truncate`].
     pub(crate) fn truncate_rows(&mut self, rows: usize) -> Result<()> {
+        self.check_truncate(rows)?;
+        self.set_rows(rows)?;
+        storage::set_len(&self.file, &self.path, self.data().end)?;
+        self.sync(|| Ok(()))
+    }
+
+    /// Can the array be cut after this many rows?
+    pub(crate) fn check_truncate(&self, rows: usize) -> Result<()> {
         let (axis, _) = self.rows()?;
         self.check_synced()?;
         self.check_alone()?;
@@ -185,9 +193,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
             return Err(Error::OutOfBounds { axis, index, len });
         }
         self.check_no_tail()?;
-        self.set_rows(rows)?;
-        storage::set_len(&self.file, &self.path, self.data().end)?;
-        self.sync(|| Ok(()))
+        self.header_with_rows(rows).map(drop)
     }
 
     /// Commits another number of rows, all of which the file has.
@@ -199,9 +205,10 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         // The rows that stay may not be on the disk yet.
         let committed =
             self.synced(storage::sync_data(&self.file)).and_then(|()| self.write_header());
-        match committed {
-            Ok(()) => *self.uncommitted.get_mut().unwrap_or_else(PoisonError::into_inner) = false,
-            Err(_) => (self.header, self.layout) = old,
+        // A part of the header may have been written; then the next flush puts it right.
+        *self.uncommitted.get_mut().unwrap_or_else(PoisonError::into_inner) = committed.is_err();
+        if committed.is_err() {
+            (self.header, self.layout) = old;
         }
         committed
     }
@@ -212,12 +219,21 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         if file_len == data.end {
             return Ok(());
         }
-        let (axis, row_len) = self.rows()?;
-        let row_bytes = (row_len as u64).saturating_mul(size_of::<T>() as u64);
-        // Without elements in a row there is no telling how many there should be.
-        let there = file_len.saturating_sub(data.start).checked_div(row_bytes);
-        let rows = self.shape()[axis];
-        let there = there.map_or(rows, |there| usize::try_from(there).unwrap_or(usize::MAX));
+        let rows = self.slowest_len();
+        let there = match self.rows() {
+            Ok((_, row_len)) => {
+                let row_bytes = (row_len as u64).saturating_mul(size_of::<T>() as u64);
+                // Without elements in a row there is no telling how many there should be.
+                let there = file_len.saturating_sub(data.start).checked_div(row_bytes);
+                there.map_or(rows, |there| usize::try_from(there).unwrap_or(usize::MAX))
+            }
+            // A single element is there or is not.
+            Err(_) if file_len > data.end => rows,
+            Err(_) => {
+                let (path, expected) = (self.path.clone(), data.end);
+                return Err(Error::Truncated { path, expected, found: file_len });
+            }
+        };
         if there < rows || (there > rows && tail == Tail::Adopt) {
             self.set_rows(there)?;
         }
@@ -258,7 +274,8 @@ pub enum Tail {
     #[default]
     Discard,
     /// All that are whole become rows of the array. After the crash of a program they are what it
-    /// appended; after a power cut there may be anything in them, zeros most likely.
+    /// appended, but for those of the append that it was killed in, which may be zeros; after a
+    /// power cut there may be anything in them, zeros most likely.
     Adopt,
 }
 
@@ -313,7 +330,8 @@ impl<T: Element> NpyFile<T, ReadWrite> {
     }
 
     /// Reserves the space for `rows` more rows, so that appending them does not fail for lack of
-    /// it. The file's length stays; what is not used is given back when the file is cut.
+    /// it. The file's length stays; what is not used is given back when the file is cut, and when
+    /// an append or a later `reserve` fails.
     ///
     /// # Errors
     ///
@@ -330,7 +348,8 @@ impl<T: Element> NpyFile<T, ReadWrite> {
     /// # Errors
     ///
     /// [`Error::OutOfBounds`] where the array has fewer rows, and as [`append`](Self::append) and
-    /// [`flush`](Self::flush).
+    /// [`flush`](Self::flush). Where only the cutting of the file fails, the array has its new
+    /// length, and a [tail](Self::uncommitted_tail).
     pub fn truncate(&mut self, rows: usize) -> Result<()> {
         self.truncate_rows(rows)
     }

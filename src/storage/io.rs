@@ -51,6 +51,24 @@ pub(crate) fn sync_data(file: &File) -> io::Result<()> {
     file.sync_data()
 }
 
+/// Waits until a write that somebody is making to the file is over.
+///
+/// A read takes no lock in most file systems, and may see a part of a write; looking for data does
+/// take the one that a write holds, for an instant (ext4, tmpfs, btrfs, f2fs). Elsewhere there is
+/// only time.
+pub(crate) fn wait_for_write(file: &File) {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    let waited = rustix::fs::seek(file, rustix::fs::SeekFrom::Data(0)).is_ok();
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    let waited = {
+        let _ = file;
+        false
+    };
+    if !waited {
+        std::thread::sleep(std::time::Duration::from_micros(100));
+    }
+}
+
 fn place(offset: u64, done: usize) -> io::Result<u64> {
     offset.checked_add(done as u64).ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }

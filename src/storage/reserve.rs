@@ -56,8 +56,6 @@ pub(crate) fn reserve_beyond(file: &File, path: &Path, end: u64) -> Result<()> {
         return Ok(());
     }
     keep_size(file, len, end - len).map_err(|error| {
-        // Some file systems have handed out a part by now.
-        let _ = file.set_len(len);
         if is_unsupported(&error) {
             Error::CannotReserve { path: path.to_path_buf(), error }
         } else {
@@ -69,11 +67,17 @@ pub(crate) fn reserve_beyond(file: &File, path: &Path, end: u64) -> Result<()> {
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(miri)))]
 fn keep_size(file: &File, start: u64, len: u64) -> std::io::Result<()> {
     use rustix::fs::{FallocateFlags, fallocate};
-    if system::cannot_fit(file, len) {
+    // What was reserved before need not be had again.
+    let space = std::os::unix::fs::MetadataExt::blocks(&file.metadata()?) * 512;
+    if system::cannot_fit(file, len.min((start + len).saturating_sub(space))) {
         return Err(std::io::ErrorKind::StorageFull.into());
     }
     let reserve = || fallocate(file, FallocateFlags::KEEP_SIZE, start, len);
-    Ok(rustix::io::retry_on_intr(reserve)?)
+    rustix::io::retry_on_intr(reserve).map_err(|error| {
+        // Some file systems have handed out a part by now.
+        let _ = file.set_len(start);
+        error.into()
+    })
 }
 
 #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(miri))))]

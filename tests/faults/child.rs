@@ -14,7 +14,7 @@ use std::time::Duration;
 use mmap_array::{OpenOptions, Publish};
 
 use crate::tools::spawn;
-use crate::{create, huge, inject, kill, limits, mapped, special, writers};
+use crate::{create, growth, huge, inject, kill, limits, mapped, special, writers};
 
 const ROLE: &str = "MMAP_ARRAY_FAULTS_ROLE";
 const FILE: &str = "MMAP_ARRAY_FAULTS_FILE";
@@ -63,6 +63,7 @@ fn play(role: &str, path: &Path) {
         "overwrite" => inject::overwrite(path),
         "huge" => huge::huge(path),
         "stream" => huge::stream(path),
+        _ if growth::play(role, path) => {}
         _ => mapped::play(role, path),
     }
 }

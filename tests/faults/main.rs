@@ -14,6 +14,7 @@ mod create;
 mod device;
 mod full;
 mod ground;
+mod growth;
 mod huge;
 mod inject;
 mod kill;

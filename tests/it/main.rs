@@ -15,6 +15,8 @@ mod cow;
 #[cfg(not(miri))]
 mod golden;
 #[cfg(not(miri))]
+mod growth;
+#[cfg(not(miri))]
 mod hostile;
 #[cfg_attr(miri, allow(dead_code, reason = "some of it is for files that Miri does not see"))]
 mod map;

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::slice;
+use std::sync::{Mutex, PoisonError};
 
 use bytemuck::Pod;
 use memmap2::{MmapOptions, MmapRaw};
@@ -25,6 +26,8 @@ pub(crate) struct Mapping<T> {
     len: usize,
     start: usize,
     mode: MapMode,
+    /// What a new map must be told, too.
+    advice: Mutex<Advice>,
 }
 
 // SAFETY: a mapping owns its memory, and lends it as a `Vec<T>` would.
@@ -55,7 +58,8 @@ impl<T: Pod> Mapping<T> {
         let len = (end - start) / size_of::<T>();
         // Mappings start at pages, of which no system's are smaller.
         let aligned = start.is_multiple_of(align_of::<T>()) && align_of::<T>() <= 4096;
-        Ok(aligned.then_some(Mapping { map, first, len, start, mode }))
+        let advice = Mutex::new(Advice::Normal);
+        Ok(aligned.then_some(Mapping { map, first, len, start, mode, advice }))
     }
 
     /// The elements of the array, in the order of the file.
@@ -95,6 +99,8 @@ impl<T: Pod> Mapping<T> {
                 None => map_file(file, end, self.mode)?,
             };
             self.first = self.map.as_mut_ptr().wrapping_add(self.start).cast();
+            let _ =
+                advise(&self.map, *self.advice.get_mut().unwrap_or_else(PoisonError::into_inner));
         }
         self.len = (end - self.start) / size_of::<T>();
         Ok(())
@@ -137,6 +143,7 @@ impl<T: Pod> Mapping<T> {
 
     /// Passes a hint on; one that the system does not know is ignored.
     pub(crate) fn advise(&self, advice: Advice) -> io::Result<()> {
+        *self.advice.lock().unwrap_or_else(PoisonError::into_inner) = advice;
         let advised = advise(&self.map, advice);
         advised.or_else(|error| {
             let unknown =

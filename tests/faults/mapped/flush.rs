@@ -209,7 +209,7 @@ pub(crate) fn calls(path: &Path) {
 }
 
 /// The calls that a child made after it had said `word`, until it said the next one.
-fn calls_after<'a>(log: &'a [String], word: &str) -> Vec<&'a str> {
+pub(crate) fn calls_after<'a>(log: &'a [String], word: &str) -> Vec<&'a str> {
     let said = |line: &&String| line.starts_with("write(2");
     let from = log.iter().position(|line| said(&line) && line.contains(&format!("> {word}\\n")));
     let lines = log[from.unwrap() + 1..].iter().take_while(|line| !said(line));

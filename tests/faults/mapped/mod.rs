@@ -3,9 +3,9 @@
 mod coherent;
 mod cow;
 mod create;
-mod doors;
+pub(crate) mod doors;
 mod evict;
-mod flush;
+pub(crate) mod flush;
 mod kill;
 mod locks;
 mod shrink;
