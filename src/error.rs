@@ -82,6 +82,41 @@ pub enum Error {
         /// Bytes that the file has.
         found: u64,
     },
+    /// The file ends before the [raw](crate::Raw) array that was asked for does.
+    #[error(
+        "{path:?} has {found} bytes, too few for {byte_len} bytes of elements from byte {offset} on: \
+         check element type, shape and offset (the file was left as it is)"
+    )]
+    RawTooShort {
+        /// The file.
+        path: PathBuf,
+        /// Where the array starts, in bytes.
+        offset: u64,
+        /// Bytes of all elements together; 0 where a length was to be inferred.
+        byte_len: u64,
+        /// Bytes that the file has.
+        found: u64,
+    },
+    /// The file does not end with a whole index of the axis whose length is
+    /// [inferred](crate::Raw::infer_axis) from it.
+    #[error(
+        "{path:?} has {rest} bytes from byte {offset} on, which is no multiple of {unit}, the bytes \
+         of one index of axis {axis}: {} are left over; check element type, shape and offset, or \
+         give all lengths",
+        rest % unit
+    )]
+    RawRemainder {
+        /// The file.
+        path: PathBuf,
+        /// Where the array starts, in bytes.
+        offset: u64,
+        /// Bytes from there to the end of the file.
+        rest: u64,
+        /// Bytes of one index of the axis.
+        unit: u64,
+        /// The axis.
+        axis: usize,
+    },
     /// Somebody shortened the file after it was opened.
     #[error(
         "{path:?} became shorter while it was open: it has {found} bytes of {expected}; somebody \

@@ -47,6 +47,7 @@
 //! | read or write a small file as a whole | [`load`], [`save`] |
 //! | share a mapped array among threads | [`SharedMmapArray`], or disjoint parts of a [`ViewMut`] |
 //! | choose order, locks, sparse files, overwriting, the moment of publishing, advice | [`OpenOptions`] |
+//! | open or create an array without a header, inside a file of any kind | [`Raw`] |
 //! | know what a file holds before choosing a type | [`Header::read`], [`DType`] |
 //! | name a part of an array | [`s!`], or ranges as a [`Window`] |
 //! | go through an array block by block | `row_blocks` and `tiles`: [windows of a file](Tiles), [parts of a view](ViewTiles) |
@@ -237,6 +238,7 @@ mod interop;
 mod layout;
 mod npy;
 mod options;
+mod raw;
 mod shared;
 mod slice;
 mod storage;
@@ -258,6 +260,7 @@ pub use interop::ndarray_0_17;
 pub use layout::Order;
 pub use npy::{ByteOrder, DType, Field, Header, Kind, TimeUnit};
 pub use options::OpenOptions;
+pub use raw::Raw;
 pub use shared::{ReadGuard, SharedMmapArray, WriteGuard};
 #[doc(hidden)]
 pub use slice::slice_items;

@@ -1,8 +1,9 @@
 //! From a path to an open array: [`OpenOptions`].
 //!
 //! This is the one file that knows every step. Opening: a regular file, its lock, its header from
-//! a private copy, the element type, the length, and the mapping where one is wanted. Creating: a
-//! file without a name, its lock, its space, its header, its mapping, and then its name.
+//! a private copy (from the caller where the array is raw), the element type, the length, and the
+//! mapping where one is wanted. Creating: a file without a name, its lock, its space, its header,
+//! its mapping, and then its name.
 
 // For `unsafe fn` alone.
 #![allow(unsafe_code)]
@@ -12,11 +13,12 @@ use std::path::Path;
 
 use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::array::{MmapArray, MmapArrayCow, MmapArrayMut};
-use crate::element::Element;
+use crate::element::{Element, check_dtype};
 use crate::error::{Error, Result};
 use crate::file::NpyFile;
 use crate::layout::Order;
-use crate::npy::{self, DType, Header};
+use crate::npy::{self, Header};
+use crate::raw::Raw;
 use crate::s;
 use crate::storage::{
     self, Advice, Allocation, Lock, LockState, MapMode, Mapping, NewFile, Publish,
@@ -54,6 +56,7 @@ pub struct OpenOptions {
     advice: Advice,
     max_header_len: usize,
     align_data: usize,
+    raw: Option<Raw>,
 }
 
 impl Default for OpenOptions {
@@ -74,6 +77,7 @@ impl OpenOptions {
             advice: Advice::Normal,
             max_header_len: Header::DEFAULT_MAX_LEN,
             align_data: 64,
+            raw: None,
         }
     }
 
@@ -134,6 +138,48 @@ impl OpenOptions {
     /// NumPy's and the default, to 4096.
     pub const fn align_data(mut self, bytes: usize) -> Self {
         self.align_data = bytes;
+        self
+    }
+
+    /// Opens or creates an array without a header, at the place that `raw` names in a file of any
+    /// kind; NumPy's `np.memmap(path, dtype, mode, offset, shape, order)`. All that concerns files,
+    /// locks, reserving, publishing, overwriting, stays as it is for `.npy` files.
+    ///
+    /// A new file holds zeros up to the offset, and ends with the array. `raw` has the order too,
+    /// so [`order`](Self::order) has no say then, nor have [`align_data`](Self::align_data) and
+    /// [`max_header_len`](Self::max_header_len).
+    ///
+    /// # Errors
+    ///
+    /// When it is opened: [`Error::RawTooShort`] and [`Error::RawRemainder`] where the file's length
+    /// does not fit, and [`Error::InvalidAxis`] where none can be inferred. When it is created:
+    /// [`Error::ShapeMismatch`] where the shape is not that of `raw`. Both:
+    /// [`Error::DTypeMismatch`] where its elements are no `T`; [`Error::ShapeOverflow`],
+    /// [`Error::TooManyAxes`], [`Error::InvalidDType`] and [`Error::ObjectDType`] where no array can
+    /// be so. The file stays as it was.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use mmap_array::{OpenOptions, Order, Raw};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("a.bin");
+    ///
+    /// let raw = Raw::of::<f32>([2, 3]).order(Order::Fortran).offset(512);
+    /// let options = OpenOptions::new().raw(raw);
+    /// // SAFETY: nobody else knows of this file.
+    /// let mut array = unsafe { options.create::<f32>(&path, [2, 3])? };
+    /// array[[1, 0]] = 1.5;
+    /// array.close()?;
+    /// assert_eq!(std::fs::read(&path)?[512..][4..8], 1.5_f32.to_ne_bytes());
+    ///
+    /// // SAFETY: as above.
+    /// let array = unsafe { options.open::<f32>(&path)? };
+    /// assert_eq!((array[[1, 0]], array.header().data_start()), (1.5, 512));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn raw(mut self, raw: Raw) -> Self {
+        self.raw = Some(raw);
         self
     }
 
@@ -267,7 +313,12 @@ impl OpenOptions {
                 (file, len, LockState::Unlocked)
             }
         };
-        let header = self.read_header::<T>(&file, path, len)?;
+        let header = match &self.raw {
+            Some(raw) => raw.header_in(path, len)?,
+            None => read_header(&file, path, len, self.max_header_len)?,
+        };
+        check_dtype::<T>(header.dtype(), path)?;
+        check_len(&header, &file, path, len)?;
         NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
     }
 
@@ -277,16 +328,11 @@ impl OpenOptions {
         path: &Path,
         shape: &[usize],
     ) -> Result<NpyFile<T, ReadWrite>> {
-        if !(64..=4096).contains(&self.align_data) || !self.align_data.is_power_of_two() {
-            let (option, expected) = ("align_data", "a power of two from 64 to 4096");
-            return Err(Error::InvalidOption { option, found: self.align_data, expected });
-        }
-        let dtype = T::dtype();
-        check_dtype::<T>(&dtype, path)?;
-        let header = Header::new(dtype, shape, self.order.unwrap_or_default());
-        let bytes =
-            header.map_err(|error| error.with_path(path))?.to_bytes_aligned(self.align_data);
-        let header = Header::parse(&bytes)?;
+        let (header, bytes) = match &self.raw {
+            Some(raw) => (raw.header_of_new(path, shape)?, vec![]),
+            None => self.new_header::<T>(path, shape)?,
+        };
+        check_dtype::<T>(header.dtype(), path)?;
         let lock = self.lock.unwrap_or_default();
         let new = NewFile::create(path, self.overwrite, lock)?;
         let state = match lock {
@@ -298,6 +344,20 @@ impl OpenOptions {
         storage::write_at(new.file(), path, &bytes, 0)?;
         let (file, name) = new.into_parts();
         NpyFile::from_parts(file, path.to_path_buf(), header, state, Some(name))
+    }
+
+    /// The header of a new `.npy` file, and its bytes.
+    fn new_header<T: Element>(&self, path: &Path, shape: &[usize]) -> Result<(Header, Vec<u8>)> {
+        if !(64..=4096).contains(&self.align_data) || !self.align_data.is_power_of_two() {
+            let (option, expected) = ("align_data", "a power of two from 64 to 4096");
+            return Err(Error::InvalidOption { option, found: self.align_data, expected });
+        }
+        let dtype = T::dtype();
+        check_dtype::<T>(&dtype, path)?;
+        let header = Header::new(dtype, shape, self.order.unwrap_or_default());
+        let bytes =
+            header.map_err(|error| error.with_path(path))?.to_bytes_aligned(self.align_data);
+        Ok((Header::parse(&bytes)?, bytes))
     }
 
     /// Gives a new file its name, unless it waits for the close.
@@ -367,53 +427,40 @@ impl OpenOptions {
         file.write_slice(s![], view)?;
         file.close()
     }
-
-    /// Reads the header, and checks element type and length against it.
-    fn read_header<T: Element>(&self, file: &File, path: &Path, file_len: u64) -> Result<Header> {
-        let header = read_header(file, path, file_len, self.max_header_len)?;
-        check_dtype::<T>(header.dtype(), path)?;
-        let expected = end_of_data(&header, path)?;
-        if file_len >= expected {
-            return Ok(header);
-        }
-        // A file that grew since it was opened may have a header that says so already.
-        let found = storage::file_len(file)
-            .map_err(|error| Error::io(path, "look up the length of", 0, error))?;
-        let cut = Error::Truncated { path: path.to_path_buf(), expected, found };
-        if found < expected { Err(cut) } else { Ok(header) }
-    }
 }
 
-/// Can elements of type `dtype` be read and written as `T`? All of them must have one byte order,
-/// and `T`, which anybody may implement, must have their size.
-fn check_dtype<T: Element>(dtype: &DType, path: &Path) -> Result<()> {
-    let one_byte_order = dtype.is_native() || dtype.is_foreign();
-    if T::accepts(dtype) && dtype.item_size() == size_of::<T>() && one_byte_order {
+/// Does the open file, which had `file_len` bytes when it was opened, hold all the elements?
+fn check_len(header: &Header, file: &File, path: &Path, file_len: u64) -> Result<()> {
+    let expected = end_of_data(header, path)?;
+    if file_len >= expected {
         return Ok(());
     }
-    let (found, expected) = (describe(dtype), describe(&T::dtype()));
-    Err(Error::DTypeMismatch { path: path.to_path_buf(), found, expected })
+    // A file that grew since it was opened may have a header that says so already.
+    let found = storage::file_len(file)
+        .map_err(|error| Error::io(path, "look up the length of", 0, error))?;
+    if found >= expected {
+        return Ok(());
+    }
+    let path = path.to_path_buf();
+    if header.is_raw() {
+        let (offset, byte_len) = (header.data_start(), header.byte_len());
+        return Err(Error::RawTooShort { path, offset, byte_len, found });
+    }
+    Err(Error::Truncated { path, expected, found })
 }
 
-/// Bytes of header and data together.
+/// Bytes of the file up to the end of the data.
 fn end_of_data(header: &Header, path: &Path) -> Result<u64> {
+    if header.is_raw() {
+        // Beyond what can be counted no file is long enough, and every new one too large.
+        return Ok(header.data_start().saturating_add(header.byte_len()));
+    }
     let end = header.data_start().checked_add(header.byte_len());
     end.filter(|&end| end <= i64::MAX as u64).ok_or_else(|| Error::ShapeOverflow {
         path: path.to_path_buf(),
         shape: header.shape().iter().map(|&len| len as u64).collect(),
         item_size: header.dtype().item_size(),
     })
-}
-
-/// An element type as messages show it: `float32 ('<f4')`.
-fn describe(dtype: &DType) -> String {
-    const MAX: usize = 256;
-    let mut text = format!("{} ({})", dtype.name(), dtype.repr());
-    if let Some((end, _)) = text.char_indices().nth(MAX) {
-        text.truncate(end);
-        text.push_str("...");
-    }
-    text
 }
 
 /// Reads the header of an open file, which had `file_len` bytes when it was opened, into a private

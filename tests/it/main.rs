@@ -23,6 +23,8 @@ mod mapped;
 mod numpy;
 #[cfg(not(miri))]
 mod numpy_mapped;
+#[cfg(not(miri))]
+mod raw;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod reads;
 #[cfg(not(miri))]

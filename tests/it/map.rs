@@ -70,3 +70,21 @@ pub(crate) fn open_cow_with<T: Element>(
     // SAFETY: as above.
     unsafe { options.open_cow(path) }
 }
+
+/// Maps a file to read, with any options.
+pub(crate) fn open_with<T: Element>(
+    options: &OpenOptions,
+    path: impl AsRef<Path>,
+) -> Result<MmapArray<T>> {
+    // SAFETY: as above.
+    unsafe { options.open(path) }
+}
+
+/// Maps a file to read and write, with any options.
+pub(crate) fn open_mut_with<T: Element>(
+    options: &OpenOptions,
+    path: impl AsRef<Path>,
+) -> Result<MmapArrayMut<T>> {
+    // SAFETY: as above.
+    unsafe { options.open_mut(path) }
+}

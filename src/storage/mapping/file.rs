@@ -49,10 +49,12 @@ impl<T: Pod> Mapping<T> {
         let too_large = |_| io::Error::from(io::ErrorKind::OutOfMemory);
         let start = usize::try_from(data.start).map_err(too_large)?;
         let end = isize::try_from(data.end).map_err(too_large)?.cast_unsigned();
-        assert!(start <= end && end > 0);
+        assert!(start <= end);
         let mut options = MmapOptions::new();
         options.len(end);
         let map = match mode {
+            // No system maps no bytes, and here none are needed.
+            _ if end == 0 => options.len(1).map_anon()?.into(),
             MapMode::Read => options.map_raw_read_only(file)?,
             MapMode::Write => options.map_raw(file)?,
             // Reserving swap for all of it would refuse what is larger than memory.
