@@ -74,8 +74,14 @@ pub(crate) fn check_dtype<T: Element>(dtype: &DType, path: &Path) -> Result<()> 
     if T::accepts(dtype) && dtype.item_size() == size_of::<T>() && one_byte_order {
         return Ok(());
     }
+    Err(mismatch::<T>(dtype, path))
+}
+
+/// The elements are of type `dtype`, and not `T`.
+#[cold]
+pub(crate) fn mismatch<T: Element>(dtype: &DType, path: &Path) -> Error {
     let (found, expected) = (describe(dtype), describe(&T::dtype()));
-    Err(Error::DTypeMismatch { path: path.to_path_buf(), found, expected })
+    Error::DTypeMismatch { path: path.to_path_buf(), found, expected }
 }
 
 /// An element type as messages show it: `float32 ('<f4')`.

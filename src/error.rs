@@ -297,6 +297,19 @@ pub enum Error {
         /// The element type asked for, likewise.
         expected: String,
     },
+    /// The file holds elements of a type that [`AnyFile`](crate::AnyFile) and
+    /// [`AnyArray`](crate::AnyArray) have no variant for.
+    #[error(
+        "{path:?} holds {found}: without a type only booleans, integers and floats of 32 and 64 \
+         bits are opened; byte strings and voids open as `Bytes<N>` and `Void<N>`, and others once \
+         they are converted in Python with `a.astype(...)`"
+    )]
+    UnsupportedDType {
+        /// The file.
+        path: PathBuf,
+        /// The file's element type, as `bytes24 ('|S3')`.
+        found: String,
+    },
     /// The elements are in the byte order of another machine, so they cannot be borrowed.
     #[error(
         "{} holds {found}, which is not in this machine's byte order: it cannot be mapped, but \

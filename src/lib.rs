@@ -49,6 +49,7 @@
 //! | choose order, locks, sparse files, overwriting, the moment of publishing, advice | [`OpenOptions`] |
 //! | open or create an array without a header, inside a file of any kind | [`Raw`] |
 //! | know what a file holds before choosing a type | [`Header::read`], [`DType`] |
+//! | open a file whose element type is known only then | [`AnyFile`], [`AnyArray`], [`with_any!`] |
 //! | name a part of an array | [`s!`], or ranges as a [`Window`] |
 //! | go through an array block by block | `row_blocks` and `tiles`: [windows of a file](Tiles), [parts of a view](ViewTiles) |
 //! | look at elements in memory another way, or change them | [`View`], [`ViewMut`] |
@@ -228,6 +229,7 @@
 #![doc(test(attr(deny(warnings))))]
 
 mod access;
+mod any;
 mod array;
 mod dims;
 mod doors;
@@ -249,6 +251,7 @@ mod window;
 pub use bytemuck;
 
 pub use access::{Access, CopyOnWrite, Evictable, ReadOnly, ReadWrite, Writable};
+pub use any::{AnyArray, AnyFile};
 pub use array::{MmapArray, MmapArrayCow, MmapArrayMut};
 pub use doors::{load, save};
 pub use element::{Bool, Bytes, Element, Void};

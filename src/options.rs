@@ -56,7 +56,7 @@ pub struct OpenOptions {
     advice: Advice,
     max_header_len: usize,
     align_data: usize,
-    raw: Option<Raw>,
+    pub(crate) raw: Option<Raw>,
 }
 
 impl Default for OpenOptions {
@@ -141,59 +141,13 @@ impl OpenOptions {
         self
     }
 
-    /// Opens or creates an array without a header, at the place that `raw` names in a file of any
-    /// kind; NumPy's `np.memmap(path, dtype, mode, offset, shape, order)`. All that concerns files,
-    /// locks, reserving, publishing, overwriting, stays as it is for `.npy` files.
-    ///
-    /// A new file holds zeros up to the offset, and ends with the array. `raw` has the order too,
-    /// so [`order`](Self::order) has no say then, nor have [`align_data`](Self::align_data) and
-    /// [`max_header_len`](Self::max_header_len).
-    ///
-    /// # Errors
-    ///
-    /// When it is opened: [`Error::RawTooShort`] and [`Error::RawRemainder`] where the file's length
-    /// does not fit, and [`Error::InvalidAxis`] where none can be inferred. When it is created:
-    /// [`Error::ShapeMismatch`] where the shape is not that of `raw`. Both:
-    /// [`Error::DTypeMismatch`] where its elements are no `T`; [`Error::ShapeOverflow`],
-    /// [`Error::TooManyAxes`], [`Error::InvalidDType`] and [`Error::ObjectDType`] where no array can
-    /// be so. The file stays as it was.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use mmap_array::{OpenOptions, Order, Raw};
-    /// # let folder = tempfile::tempdir()?;
-    /// # let path = folder.path().join("a.bin");
-    ///
-    /// let raw = Raw::of::<f32>([2, 3]).order(Order::Fortran).offset(512);
-    /// let options = OpenOptions::new().raw(raw);
-    /// // SAFETY: nobody else knows of this file.
-    /// let mut array = unsafe { options.create::<f32>(&path, [2, 3])? };
-    /// array[[1, 0]] = 1.5;
-    /// array.close()?;
-    /// assert_eq!(std::fs::read(&path)?[512..][4..8], 1.5_f32.to_ne_bytes());
-    ///
-    /// // SAFETY: as above.
-    /// let array = unsafe { options.open::<f32>(&path)? };
-    /// assert_eq!((array[[1, 0]], array.header().data_start()), (1.5, 512));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn raw(mut self, raw: Raw) -> Self {
-        self.raw = Some(raw);
-        self
-    }
-
     /// Opens an array to read by position.
     ///
     /// # Errors
     ///
     /// As [`NpyFile::open`].
     pub fn open_file<T: Element>(&self, path: impl AsRef<Path>) -> Result<NpyFile<T, ReadOnly>> {
-        let exclusive = match self.lock {
-            None | Some(Lock::Off) => None,
-            Some(Lock::Exclusive | Lock::Cooperative) => Some(false),
-        };
-        self.open_as(path.as_ref(), exclusive)
+        self.open_untyped(path.as_ref(), false, self.reader())?.typed(path.as_ref())
     }
 
     /// Opens an array to read and write by position.
@@ -205,12 +159,7 @@ impl OpenOptions {
         &self,
         path: impl AsRef<Path>,
     ) -> Result<NpyFile<T, ReadWrite>> {
-        let exclusive = match self.lock {
-            Some(Lock::Off) => None,
-            Some(Lock::Cooperative) => Some(false),
-            None | Some(Lock::Exclusive) => Some(true),
-        };
-        self.open_as(path.as_ref(), exclusive)
+        self.open_untyped(path.as_ref(), true, self.writer())?.typed(path.as_ref())
     }
 
     /// Creates an array of zeros of this shape, to read and write by position.
@@ -238,7 +187,8 @@ impl OpenOptions {
     ///
     /// See [`MmapArray`](MmapArray#safety).
     pub unsafe fn open<T: Element>(&self, path: impl AsRef<Path>) -> Result<MmapArray<T>> {
-        let file = self.open_as::<T, ReadOnly>(path.as_ref(), self.mapped_reader())?;
+        let opened = self.open_untyped(path.as_ref(), false, self.mapped_reader())?;
+        let file = opened.typed::<T, ReadOnly>(path.as_ref())?;
         // SAFETY: the caller's promise is the one that is asked for.
         unsafe { self.map(file, MapMode::Read) }
     }
@@ -268,7 +218,8 @@ impl OpenOptions {
     ///
     /// See [`MmapArray`](MmapArray#safety).
     pub unsafe fn open_cow<T: Element>(&self, path: impl AsRef<Path>) -> Result<MmapArrayCow<T>> {
-        let file = self.open_as::<T, ReadOnly>(path.as_ref(), self.mapped_reader())?;
+        let opened = self.open_untyped(path.as_ref(), false, self.mapped_reader())?;
+        let file = opened.typed::<T, ReadOnly>(path.as_ref())?;
         // SAFETY: the caller's promise is the one that is asked for.
         unsafe { self.map(file, MapMode::Copy) }
     }
@@ -295,21 +246,39 @@ impl OpenOptions {
         Ok(array)
     }
 
+    /// The lock of a reader by position: exclusive, shared or none.
+    pub(crate) fn reader(&self) -> Option<bool> {
+        match self.lock {
+            None | Some(Lock::Off) => None,
+            Some(Lock::Exclusive | Lock::Cooperative) => Some(false),
+        }
+    }
+
+    /// The lock of a writer, likewise.
+    pub(crate) fn writer(&self) -> Option<bool> {
+        match self.lock {
+            Some(Lock::Off) => None,
+            Some(Lock::Cooperative) => Some(false),
+            None | Some(Lock::Exclusive) => Some(true),
+        }
+    }
+
     /// The lock of a mapped reader, which nobody may write under: a shared one.
-    fn mapped_reader(&self) -> Option<bool> {
+    pub(crate) fn mapped_reader(&self) -> Option<bool> {
         if self.lock == Some(Lock::Off) { None } else { Some(false) }
     }
 
-    /// Opens an array with an exclusive lock, a shared one or none.
-    fn open_as<T: Element, A: Access>(
+    /// Opens a file with an exclusive lock, a shared one or none, and reads its header.
+    pub(crate) fn open_untyped(
         &self,
         path: &Path,
+        writable: bool,
         exclusive: Option<bool>,
-    ) -> Result<NpyFile<T, A>> {
+    ) -> Result<Opened> {
         let (file, len, lock) = match exclusive {
-            Some(exclusive) => storage::open_locked(path, A::WRITES, exclusive)?,
+            Some(exclusive) => storage::open_locked(path, writable, exclusive)?,
             None => {
-                let (file, len) = storage::open_regular(path, A::WRITES)?;
+                let (file, len) = storage::open_regular(path, writable)?;
                 (file, len, LockState::Unlocked)
             }
         };
@@ -317,9 +286,7 @@ impl OpenOptions {
             Some(raw) => raw.header_in(path, len)?,
             None => read_header(&file, path, len, self.max_header_len)?,
         };
-        check_dtype::<T>(header.dtype(), path)?;
-        check_len(&header, &file, path, len)?;
-        NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
+        Ok(Opened { file, len, lock, header })
     }
 
     /// Creates an array without a name.
@@ -376,7 +343,7 @@ impl OpenOptions {
     /// # Safety
     ///
     /// See [`MmapArray`](MmapArray#safety).
-    unsafe fn map<T: Element, A: Access, B: Access>(
+    pub(crate) unsafe fn map<T: Element, A: Access, B: Access>(
         &self,
         file: NpyFile<T, A>,
         mode: MapMode,
@@ -426,6 +393,25 @@ impl OpenOptions {
             .create_file(path, view.shape())?;
         file.write_slice(s![], view)?;
         file.close()
+    }
+}
+
+/// An open file and its header, before anybody said what its elements are in Rust.
+pub(crate) struct Opened {
+    file: File,
+    /// Bytes of the file when it was opened.
+    len: u64,
+    lock: LockState,
+    pub(crate) header: Header,
+}
+
+impl Opened {
+    /// The file as an array of `T`, where it is one. It must be open for access `A`.
+    pub(crate) fn typed<T: Element, A: Access>(self, path: &Path) -> Result<NpyFile<T, A>> {
+        let Opened { file, len, lock, header } = self;
+        check_dtype::<T>(header.dtype(), path)?;
+        check_len(&header, &file, path, len)?;
+        NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
     }
 }
 

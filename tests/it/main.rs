@@ -7,6 +7,8 @@
 mod agree;
 #[cfg(not(miri))]
 mod allocator;
+#[cfg(not(miri))]
+mod any;
 mod common;
 #[cfg(not(miri))]
 mod corrupt;
