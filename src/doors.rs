@@ -9,12 +9,10 @@ use std::path::Path;
 use crate::access::{ReadOnly, ReadWrite};
 use crate::array::{MmapArray, MmapArrayCow, MmapArrayMut};
 use crate::element::Element;
-#[cfg(doc)]
-use crate::error::Error;
-use crate::error::Result;
-use crate::file::NpyFile;
+use crate::error::{Error, Result};
+use crate::file::{NpyFile, Tail};
 use crate::npy::Header;
-use crate::options::{OpenOptions, read_header};
+use crate::options::{OpenOptions, check_whole, read_header};
 use crate::storage;
 use crate::view::{Array, View};
 
@@ -85,6 +83,66 @@ impl<T: Element> NpyFile<T> {
     ) -> Result<NpyFile<T, ReadWrite>> {
         OpenOptions::new().create_file(path, shape)
     }
+
+    /// Opens an array to read and write after a crash, and locks it: brings the file and its header
+    /// together, so that it can grow again. Of a file that is in order it changes nothing.
+    ///
+    /// Rows that were appended and not committed are cut off, or adopted with
+    /// [`OpenOptions::recover_file`]. Where bytes are missing, as after a cut or a foreign writer
+    /// that wrote the header first, the array keeps the rows that are whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_mut`](Self::open_mut); [`Error::SyncFailed`] and [`Error::Io`] where the file cannot
+    /// be changed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use mmap_array::NpyFile;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("log.npy");
+    ///
+    /// let mut log = NpyFile::<f32>::create(&path, [0, 3])?;
+    /// log.append(&[1.0, 2.0, 3.0])?;
+    /// log.flush()?;
+    /// log.append(&[4.0, 5.0, 6.0])?;
+    /// drop(log); // as a crash would
+    ///
+    /// let log = NpyFile::<f32>::open(&path)?;
+    /// assert_eq!((log.shape(), log.uncommitted_tail()?), (&[1, 3][..], 12));
+    /// let mut log = NpyFile::<f32>::recover(&path)?;
+    /// log.append(&[7.0, 8.0, 9.0])?;
+    /// assert_eq!(log.read()?.as_slice(), [1.0, 2.0, 3.0, 7.0, 8.0, 9.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recover(path: impl AsRef<Path>) -> Result<NpyFile<T, ReadWrite>> {
+        OpenOptions::new().recover_file(path, Tail::Discard)
+    }
+
+    /// Looks whether a writer has committed rows or cut some off since the array was opened or last
+    /// looked at, and has the new length then: `true`. Never sees a part of a header.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ArrayChanged`] where the file has become another array; [`Error::Truncated`] where
+    /// it is shorter than its header says; [`Error::NoHeader`] for a raw array; [`Error::Io`]. The
+    /// handle is as before then.
+    ///
+    /// # Cost
+    ///
+    /// One read of the header, two where rows are being written.
+    pub fn refresh(&mut self) -> Result<bool> {
+        let (path, limit) = (self.path().to_path_buf(), self.data().start as usize);
+        if self.header().is_raw() {
+            return Err(Error::NoHeader { path, action: "refresh" });
+        }
+        let len = storage::file_len(self.raw_file())
+            .map_err(|error| Error::io(&path, "look up the length of", 0, error))?;
+        let header = read_header(self.raw_file(), &path, len, limit)?;
+        check_whole(self.raw_file(), &path, len, &header)?;
+        self.take_header(header)
+    }
 }
 
 impl<T: Element> MmapArray<T> {
@@ -149,6 +207,16 @@ impl<T: Element> MmapArray<T> {
     pub unsafe fn open_cow(path: impl AsRef<Path>) -> Result<MmapArrayCow<T>> {
         // SAFETY: the caller's promise is the one that is asked for.
         unsafe { OpenOptions::new().open_cow(path) }
+    }
+
+    /// Looks whether a writer has committed rows since the array was opened; see
+    /// [`NpyFile::refresh`]. The mapping follows.
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::refresh`], and [`Error::CannotMap`]: then the array has its old length.
+    pub fn refresh(&mut self) -> Result<bool> {
+        self.refresh_by(NpyFile::refresh)
     }
 
     /// Creates an array of zeros of this shape, in C order and native byte order, maps it and locks

@@ -175,6 +175,64 @@ pub enum Error {
         error: io::Error,
     },
 
+    /// The header has no room for the new number of rows.
+    #[error(
+        "the header of {path:?} has {room} bytes, and {needed} are needed for the new length of its \
+         growing axis: copy the array to a new file, whose header has room for all lengths"
+    )]
+    NoGrowthRoom {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the header needs.
+        needed: u64,
+        /// Bytes before the data.
+        room: u64,
+    },
+    /// Bytes lie behind the array that its header does not speak of, where it is to grow.
+    #[error(
+        "{path:?} has {byte_len} bytes behind its array, which growing would overwrite: if a writer \
+         that did not get to its flush left them, call `NpyFile::recover`; a raw array grows only at \
+         the end of its file"
+    )]
+    UncommittedTail {
+        /// The file.
+        path: PathBuf,
+        /// Bytes behind the array.
+        byte_len: u64,
+    },
+    /// What is asked for needs a header, and a [raw](crate::Raw) array has none.
+    #[error(
+        "cannot {action} {path:?} as a raw array, which has no header that tells its length: open \
+         it again, with `Raw::infer_axis`"
+    )]
+    NoHeader {
+        /// The file.
+        path: PathBuf,
+        /// What was attempted, as a verb: `refresh` or `recover`.
+        action: &'static str,
+    },
+    /// The array is to change its length, and others may write to it.
+    #[error(
+        "the length of {path:?} cannot change while others may write to it: open it without \
+         `lock(Lock::Cooperative)`"
+    )]
+    NotAlone {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file has become another array while it was open.
+    #[error(
+        "{path:?} has become {found}, and was {expected}: only the length of its growing axis may \
+         change while it is open, so open it again"
+    )]
+    ArrayChanged {
+        /// The file.
+        path: PathBuf,
+        /// What its header says now.
+        found: String,
+        /// What its header said when it was opened.
+        expected: String,
+    },
     /// The system does not map the file: its address space, or a limit of the process (`ulimit -v`,
     /// and `ulimit -d` for copy-on-write), is too small, or the file system cannot.
     #[error(

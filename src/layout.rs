@@ -25,6 +25,16 @@ pub enum Order {
     Fortran,
 }
 
+impl Order {
+    /// The axis that varies slowest, along which an array grows at its end; none without axes.
+    pub(crate) fn slowest_axis(self, ndim: usize) -> Option<usize> {
+        match self {
+            Order::C => (ndim > 0).then_some(0),
+            Order::Fortran => ndim.checked_sub(1),
+        }
+    }
+}
+
 /// Shape and strides, both in elements.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
@@ -298,7 +308,8 @@ impl Layout {
     /// Reverses `axis` and says how far the first element moves, in elements.
     pub(crate) fn invert_axis(&mut self, axis: usize) -> isize {
         let moved = (self.shape[axis].max(1) - 1) as isize * self.strides[axis];
-        self.strides[axis] = -self.strides[axis];
+        // An axis of length one may have any stride, also one that has no opposite.
+        self.strides[axis] = self.strides[axis].wrapping_neg();
         moved
     }
 

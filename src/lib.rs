@@ -205,8 +205,8 @@
 //!    stays failed.
 //! 5. NumPy opens every file made here, and every file of a supported element type that NumPy
 //!    writes opens here. [`save`] writes the same bytes as `np.save`.
-//! 6. Two writers of one file, or a writer and a mapped reader, are refused at once, unless all ask
-//!    for [`Lock::Cooperative`].
+//! 6. Two writers of one file, or a writer and a mapped reader, are refused at once, unless the
+//!    writers ask for [`Lock::Cooperative`].
 //! 7. Memory stays bounded by the windows that are asked for, whatever the size of the array. What
 //!    is mapped is the system's to keep or let go.
 //!
@@ -256,7 +256,7 @@ pub use array::{MmapArray, MmapArrayCow, MmapArrayMut};
 pub use doors::{load, save};
 pub use element::{Bool, Bytes, Element, Void};
 pub use error::{Error, Result};
-pub use file::NpyFile;
+pub use file::{NpyFile, Tail};
 #[cfg(feature = "ndarray-0_17")]
 #[cfg_attr(docsrs, doc(cfg(feature = "ndarray-0_17")))]
 pub use interop::ndarray_0_17;

@@ -15,7 +15,7 @@ use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::array::{MmapArray, MmapArrayCow, MmapArrayMut};
 use crate::element::{Element, check_dtype};
 use crate::error::{Error, Result};
-use crate::file::NpyFile;
+use crate::file::{NpyFile, Tail};
 use crate::layout::Order;
 use crate::npy::{self, Header};
 use crate::raw::Raw;
@@ -162,6 +162,36 @@ impl OpenOptions {
         self.open_untyped(path.as_ref(), true, self.writer())?.typed(path.as_ref())
     }
 
+    /// Opens an array to read and write by position, whatever a crash left of it; see
+    /// [`NpyFile::recover`]. `tail` says what becomes of rows that were not committed.
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::recover`], and [`Error::NoHeader`] for a raw array.
+    pub fn recover_file<T: Element>(
+        &self,
+        path: impl AsRef<Path>,
+        tail: Tail,
+    ) -> Result<NpyFile<T, ReadWrite>> {
+        let path = path.as_ref();
+        if self.raw.is_some() {
+            return Err(Error::NoHeader { path: path.to_path_buf(), action: "recover" });
+        }
+        let (file, len, lock) = match self.lock {
+            Some(Lock::Off) => {
+                let (file, len) = storage::open_regular(path, true)?;
+                (file, len, LockState::Unlocked)
+            }
+            // Nobody else may write meanwhile, careful or not.
+            _ => storage::open_locked(path, true, true)?,
+        };
+        let header = read_header(&file, path, len, self.max_header_len)?;
+        check_dtype::<T>(header.dtype(), path)?;
+        let mut file = NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)?;
+        file.recover_rows(tail)?;
+        Ok(file)
+    }
+
     /// Creates an array of zeros of this shape, to read and write by position.
     ///
     /// # Errors
@@ -304,6 +334,8 @@ impl OpenOptions {
         let new = NewFile::create(path, self.overwrite, lock)?;
         let state = match lock {
             Lock::Off => LockState::Unlocked,
+            // A shared lock of Windows would forbid our own writes.
+            Lock::Cooperative if cfg!(windows) => LockState::Unsupported,
             Lock::Cooperative => storage::try_lock(new.file(), path, false)?,
             Lock::Exclusive => storage::try_lock(new.file(), path, true)?,
         };
@@ -410,18 +442,18 @@ impl Opened {
     pub(crate) fn typed<T: Element, A: Access>(self, path: &Path) -> Result<NpyFile<T, A>> {
         let Opened { file, len, lock, header } = self;
         check_dtype::<T>(header.dtype(), path)?;
-        check_len(&header, &file, path, len)?;
+        check_whole(&file, path, len, &header)?;
         NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
     }
 }
 
-/// Does the open file, which had `file_len` bytes when it was opened, hold all the elements?
-fn check_len(header: &Header, file: &File, path: &Path, file_len: u64) -> Result<()> {
+/// Has a file, which had `file_len` bytes before its header was read, all of its data?
+pub(crate) fn check_whole(file: &File, path: &Path, file_len: u64, header: &Header) -> Result<()> {
     let expected = end_of_data(header, path)?;
     if file_len >= expected {
         return Ok(());
     }
-    // A file that grew since it was opened may have a header that says so already.
+    // A file that grew meanwhile may have a header that says so already.
     let found = storage::file_len(file)
         .map_err(|error| Error::io(path, "look up the length of", 0, error))?;
     if found >= expected {
@@ -451,24 +483,34 @@ fn end_of_data(header: &Header, path: &Path) -> Result<u64> {
 
 /// Reads the header of an open file, which had `file_len` bytes when it was opened, into a private
 /// copy.
+///
+/// A writer that commits rows rewrites some bytes of the header, and who reads in between may see a
+/// part of them. So only a header that agrees with the file's length, as nearly all do, is believed
+/// at once.
 pub(crate) fn read_header(file: &File, path: &Path, file_len: u64, limit: usize) -> Result<Header> {
     // Nearly every header fits into this; a longer one is read again as a whole.
     let mut first = [0; 1024];
     // Asking for more than the file has would cost a second read, which finds its end.
     let wanted = file_len.min(first.len() as u64) as usize;
     let count = storage::read_at(file, path, &mut first[..wanted], 0)?;
-    let with_path = |error: Error| error.with_path(path);
-    let limit = limit as u64;
     // After this the header is within the limit and within the file, so it fits into memory.
-    let header_len =
-        npy::prefix(&first[..count], file_len, limit).map_err(with_path)?.data_start as usize;
-    let header = match first[..count].get(..header_len) {
-        Some(bytes) => Header::parse_with_limit(bytes, limit),
-        None => {
-            let mut bytes = vec![0; header_len];
-            let count = storage::read_at(file, path, &mut bytes, 0)?;
-            Header::parse_with_limit(&bytes[..count], limit)
+    let header_len = npy::prefix(&first[..count], file_len, limit as u64)
+        .map_err(|error| error.with_path(path))?
+        .data_start as usize;
+    if let Some(bytes) = first[..count].get(..header_len)
+        && let Ok(header) = Header::parse_with_limit(bytes, limit as u64)
+        && end_of_data(&header, path).is_ok_and(|end| end == file_len)
+    {
+        return Ok(header);
+    }
+    let mut bytes = vec![0; header_len];
+    loop {
+        let before = bytes.clone();
+        let count = storage::read_at(file, path, &mut bytes, 0)?;
+        // Twice the same is no part of anything. (The first time it is compared with zeros.)
+        if before == bytes {
+            let header = Header::parse_with_limit(&bytes[..count], limit as u64);
+            return header.map_err(|error| error.with_path(path));
         }
-    };
-    header.map_err(with_path)
+    }
 }

@@ -163,7 +163,9 @@ impl OpenOptions {
     /// kind; NumPy's `np.memmap(path, dtype, mode, offset, shape, order)`. All that concerns files,
     /// locks, reserving, publishing, overwriting, stays as it is for `.npy` files.
     ///
-    /// A new file holds zeros up to the offset, and ends with the array. `raw` has the order too,
+    /// A new file holds zeros up to the offset, and ends with the array. The array can be appended
+    /// to and cut where the file ends with it; the file's length is all that tells of it then, so
+    /// there is nothing to refresh or to recover. `raw` has the order too,
     /// so [`order`](Self::order) has no say then, nor have [`align_data`](Self::align_data) and
     /// [`max_header_len`](Self::max_header_len).
     ///

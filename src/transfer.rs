@@ -227,34 +227,21 @@ impl Iterator for Runs<'_> {
 }
 
 /// The runs of a file, in elements and in file order, that hold the selection with this start and
-/// layout. Runs at most `gap` elements apart are one.
+/// layout. Gaps of at most `gap` elements are read through.
 pub(crate) fn runs(start: isize, part: &Layout, gap: usize) -> impl Iterator<Item = Range<usize>> {
-    let (moved, ordered) = part.in_memory_order();
-    let mut outer = ordered.merged();
+    let (moved, mut outer) = part.in_memory_order();
+    let (start, count) = (start + moved, outer.len());
     let mut len = 1;
-    if let Some(last) = outer.ndim().checked_sub(1)
-        && outer.strides()[last] == 1
+    while let Some(last) = outer.ndim().checked_sub(1)
+        && (outer.shape()[last] <= 1 || (outer.strides()[last] as usize).saturating_sub(len) <= gap)
     {
-        len = outer.shape()[last];
+        len += (outer.shape()[last].max(1) - 1) * outer.strides()[last] as usize;
         outer.remove_axis(last);
     }
-    let start = start + moved;
-    let count = if len == 0 { 0 } else { outer.len() };
-    let mut runs = Positions::new(outer).take(count).map(move |position| {
+    let count = if count == 0 { 0 } else { outer.len() };
+    Positions::new(outer).take(count).map(move |position| {
         let first = (start + position) as usize;
         first..first + len
-    });
-    let mut next = runs.next();
-    std::iter::from_fn(move || {
-        let mut run = next.take()?;
-        for after in runs.by_ref() {
-            if after.start > run.end + gap {
-                next = Some(after);
-                break;
-            }
-            run.end = after.end;
-        }
-        Some(run)
     })
 }
 

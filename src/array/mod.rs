@@ -4,6 +4,7 @@
 //! files in `write.rs`. Everything about the file (header, layout, windows by position, flushing) is
 //! the `NpyFile`'s.
 
+mod growth;
 mod write;
 
 use std::fmt;
@@ -68,7 +69,8 @@ const PREFETCH_GAP: usize = 64 << 10;
 /// For a new file that is [published on its close](crate::Publish::OnClose):
 ///
 /// ```text
-/// // SAFETY: the file has no name as long as it is open, so nobody else finds it.
+/// // SAFETY: the file has no name until it is published, so nobody else finds it; nor does
+/// // anybody know of the temporary one that it has where there are no unnamed files.
 /// ```
 ///
 /// # Signals
@@ -399,7 +401,8 @@ impl<T: Element, A: Access> MmapArray<T, A> {
     where
         A: Evictable,
     {
-        self.for_each_run(window.into(), 0, |bytes| {
+        // Rows that share a page are one run: the system lets go of pages.
+        self.for_each_run(window.into(), 4096 / size_of::<T>(), |bytes| {
             let evicted = self.mapping.evict(self.file.raw_file(), bytes);
             evicted.map_err(|error| Error::io(self.path(), "evict", 0, error))
         })

@@ -113,7 +113,8 @@ impl<T: Element> MmapArray<T, ReadWrite> {
     }
 
     /// Waits until a window is on stable storage, and does not wait for the rest of the array.
-    /// What lies between the window's first and last element in the file may be written too.
+    /// What lies between the window's first and last element in the file may be written too. Rows
+    /// that were appended are not committed by this.
     ///
     /// # Errors
     ///
@@ -125,7 +126,7 @@ impl<T: Element> MmapArray<T, ReadWrite> {
         let write_back = || self.mapping.flush(self.file.raw_file(), bytes);
         // On Linux, msync waits for the disk as fdatasync does.
         if WRITES_SHOW_IN_MAPPINGS {
-            self.file.sync_by(write_back)
+            self.file.sync_by(write_back, false)
         } else {
             self.file.sync(write_back)
         }

@@ -3,7 +3,10 @@
 //! Its doors (`open`, `open_mut`, `create`) stand in `doors.rs`, every step from a path to an open
 //! array in `options.rs`, and how windows travel in `windows.rs`.
 
+mod growth;
 mod windows;
+
+pub use growth::Tail;
 
 use std::fmt;
 use std::fs::File;
@@ -68,6 +71,8 @@ pub struct NpyFile<T, A = ReadOnly> {
     /// The first failure of a flush: from then on the handle stays failed, because the next flush
     /// of the operating system would say that all is well.
     failed: OnceLock<(io::ErrorKind, Option<i32>)>,
+    /// Has the handle rows that the file's header does not speak of yet? Locked while it syncs.
+    uncommitted: Mutex<bool>,
     element: PhantomData<fn() -> (T, A)>,
 }
 
@@ -81,14 +86,24 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         name: Option<NewName>,
     ) -> Result<Self> {
         let layout = Layout::new(header.shape(), header.order())?;
-        let (name, failed) = (Mutex::new(name), OnceLock::new());
-        Ok(NpyFile { file, path, header, layout, lock, name, failed, element: PhantomData })
+        Ok(NpyFile {
+            file,
+            path,
+            header,
+            layout,
+            lock,
+            name: Mutex::new(name),
+            failed: OnceLock::new(),
+            uncommitted: Mutex::new(false),
+            element: PhantomData,
+        })
     }
 
     /// The same open file with another access, for who has made sure that it was opened so.
     pub(crate) fn with_access<B: Access>(self) -> NpyFile<T, B> {
-        let NpyFile { file, path, header, layout, lock, name, failed, .. } = self;
-        NpyFile { file, path, header, layout, lock, name, failed, element: PhantomData }
+        let NpyFile { file, path, header, layout, lock, name, failed, uncommitted, .. } = self;
+        let element = PhantomData;
+        NpyFile { file, path, header, layout, lock, name, failed, uncommitted, element }
     }
 
     /// The open file. Never handed out of the crate: who has it could write.
@@ -299,23 +314,38 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         self.synced(Ok(()))
     }
 
-    /// Waits until everything written is on stable storage; see [`NpyFile::flush`]. What was stored
-    /// in a mapping is handed to the file by `write_back` first.
+    /// Waits until everything written is on stable storage, and commits rows that were appended; see
+    /// [`NpyFile::flush`]. What was stored in a mapping is handed to the file by `write_back` first.
     pub(crate) fn sync(&self, write_back: impl FnOnce() -> io::Result<()>) -> Result<()> {
-        // Both are called whatever the first one says: each may know of an error that the other
-        // does not.
-        self.sync_by(|| {
-            let written_back = write_back();
-            let synced = storage::sync_data(&self.file);
-            written_back.and(synced)
-        })
+        self.sync_by(
+            // Both are called whatever the first one says: each may know of an error that the
+            // other does not.
+            || {
+                let written_back = write_back();
+                let synced = storage::sync_data(&self.file);
+                written_back.and(synced)
+            },
+            true,
+        )
     }
 
-    /// Waits for stable storage by way of `sync`, unless an earlier try failed.
-    pub(crate) fn sync_by(&self, sync: impl FnOnce() -> io::Result<()>) -> Result<()> {
+    /// Waits for stable storage by way of `sync`, unless an earlier try failed, and then commits
+    /// rows where that is asked for.
+    ///
+    /// One at a time: the system reports an error once, and whoever syncs after that finds all well.
+    pub(crate) fn sync_by(
+        &self,
+        sync: impl FnOnce() -> io::Result<()>,
+        commit: bool,
+    ) -> Result<()> {
+        let mut uncommitted = self.uncommitted.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_synced()?;
         self.check_len()?;
         self.synced(sync())?;
+        if commit && *uncommitted {
+            self.write_header()?;
+            *uncommitted = false;
+        }
         self.sync_name()
     }
 

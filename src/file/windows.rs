@@ -152,13 +152,17 @@ impl<T: Element, A: Access> NpyFile<T, A> {
 
     /// Has the file all the bytes that its header promises?
     pub(crate) fn check_len(&self) -> Result<()> {
-        let found = storage::file_len(&self.file)
-            .map_err(|error| Error::io(&self.path, "look up the length of", 0, error))?;
+        let found = self.file_len()?;
         if found < self.offset(self.len()) { Err(self.shrunk(found)) } else { Ok(()) }
     }
 
+    pub(super) fn file_len(&self) -> Result<u64> {
+        storage::file_len(&self.file)
+            .map_err(|error| Error::io(&self.path, "look up the length of", 0, error))
+    }
+
     #[cold]
-    fn shrunk(&self, found: u64) -> Error {
+    pub(super) fn shrunk(&self, found: u64) -> Error {
         Error::Shrunk { path: self.path.clone(), expected: self.offset(self.len()), found }
     }
 }

@@ -233,19 +233,59 @@ impl Header {
 
     /// The dictionary, and blanks for the axis that may grow.
     fn text(&self) -> String {
-        let fortran = self.order == Order::Fortran;
-        let mut text = format!(
-            "{{'descr': {}, 'fortran_order': {}, 'shape': {}, }}",
-            self.dtype.repr(),
-            if fortran { "True" } else { "False" },
-            Tuple(&self.shape),
-        );
-        let growing = if fortran { self.shape.last() } else { self.shape.first() };
-        if let Some(len) = growing {
-            let digits = len.checked_ilog10().unwrap_or(0) as usize + 1;
+        let mut text = self.dictionary();
+        if let Some(axis) = self.order.slowest_axis(self.shape.len()) {
+            let digits = self.shape[axis].checked_ilog10().unwrap_or(0) as usize + 1;
             text.extend((digits..GROWTH_DIGITS).map(|_| ' '));
         }
         text
+    }
+
+    fn dictionary(&self) -> String {
+        format!(
+            "{{'descr': {}, 'fortran_order': {}, 'shape': {}, }}",
+            self.dtype.repr(),
+            if self.order == Order::Fortran { "True" } else { "False" },
+            Tuple(&self.shape),
+        )
+    }
+
+    /// The header of an array that has `rows` indices along its slowest axis and is the same
+    /// otherwise, at the same place in the file.
+    pub(crate) fn with_rows(&self, rows: usize) -> Result<Header> {
+        let mut shape = self.shape.clone();
+        if let Some(axis) = self.order.slowest_axis(shape.len()) {
+            shape[axis] = rows;
+        }
+        let header = Header::checked(self.dtype.clone(), shape, self.order)?;
+        Ok(Header { version: self.version, data_start: self.data_start, ..header })
+    }
+
+    /// The header in just the bytes that lie before the data, in the version that the file has; the
+    /// number of bytes that it needs where that is more.
+    pub(crate) fn to_bytes_in_place(&self) -> Result<Vec<u8>, u64> {
+        let text_start = if self.version.0 == 1 { 10 } else { 12 };
+        let dictionary = self.dictionary();
+        let text: Vec<u8> = match self.version.0 {
+            3 => dictionary.into_bytes(),
+            // What was read from such a file has no other letters.
+            _ => dictionary.chars().map(|c| c as u8).collect(),
+        };
+        let needed = (text_start + text.len() + 1) as u64;
+        if needed > self.data_start {
+            return Err(needed);
+        }
+        let len = self.data_start as usize;
+        let mut bytes = Vec::with_capacity(len);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&[self.version.0, self.version.1]);
+        bytes.extend_from_slice(
+            &((len - text_start) as u32).to_le_bytes()[..text_start - VERSION_END],
+        );
+        bytes.extend_from_slice(&text);
+        bytes.resize(len - 1, b' ');
+        bytes.push(b'\n');
+        Ok(bytes)
     }
 
     /// What one element is.

@@ -32,4 +32,4 @@ pub(crate) use io::{read_at, sync_data, write_at};
 pub(crate) use lock::{open_locked, try_lock};
 pub(crate) use mapping::{MapMode, Mapping, WRITES_SHOW_IN_MAPPINGS};
 pub(crate) use open::{file_len, open_regular};
-pub(crate) use reserve::allocate;
+pub(crate) use reserve::{allocate, reserve_beyond, set_len};

@@ -43,6 +43,44 @@ pub(crate) fn allocate(file: &File, path: &Path, len: u64, allocation: Allocatio
     })
 }
 
+/// Sets the length of a file. What is added reads as zeros, and has no space yet.
+pub(crate) fn set_len(file: &File, path: &Path, len: u64) -> Result<()> {
+    file.set_len(len).map_err(|error| Error::io(path, "set the length of", len, error))
+}
+
+/// Reserves the space of a file up to byte `end`, and leaves its length.
+pub(crate) fn reserve_beyond(file: &File, path: &Path, end: u64) -> Result<()> {
+    let failed = |error| Error::io(path, "look up the length of", 0, error);
+    let len = file_len(file).map_err(failed)?;
+    if end <= len {
+        return Ok(());
+    }
+    keep_size(file, len, end - len).map_err(|error| {
+        // Some file systems have handed out a part by now.
+        let _ = file.set_len(len);
+        if is_unsupported(&error) {
+            Error::CannotReserve { path: path.to_path_buf(), error }
+        } else {
+            Error::io(path, "reserve space for", end, error)
+        }
+    })
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(miri)))]
+fn keep_size(file: &File, start: u64, len: u64) -> std::io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    if system::cannot_fit(file, len) {
+        return Err(std::io::ErrorKind::StorageFull.into());
+    }
+    let reserve = || fallocate(file, FallocateFlags::KEEP_SIZE, start, len);
+    Ok(rustix::io::retry_on_intr(reserve)?)
+}
+
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(miri))))]
+fn keep_size(_file: &File, _start: u64, _len: u64) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
 #[cfg(all(
     any(
         target_os = "linux",
@@ -77,7 +115,7 @@ mod system {
 
     /// A hopeless request is refused before it fills the disk for everybody else: some file
     /// systems hand out all they have before they say no. Zero blocks means "not told".
-    fn cannot_fit(file: &File, added: u64) -> bool {
+    pub(super) fn cannot_fit(file: &File, added: u64) -> bool {
         fstatvfs(file).is_ok_and(|disk| {
             disk.f_blocks > 0 && added > disk.f_bfree.saturating_mul(disk.f_frsize)
         })

@@ -112,17 +112,17 @@ impl<T> Array<T> {
     }
 }
 
-/// The first lane along an axis, and where all of them start from there.
+/// The first lane along an axis, and where all of them start from there. Without elements there are
+/// no lanes, and the first one has no element either.
 fn lanes<T>(strided: &Strided<T>, axis: usize) -> Result<(Strided<T>, Positions)> {
     strided.check_axis(axis)?;
     let layout = strided.layout();
-    let mut others = layout.clone();
     if layout.is_empty() {
-        // An empty lane is no lane.
-        others = Layout::from_parts([0].as_slice().into(), [0].as_slice().into());
-    } else {
-        others.remove_axis(axis);
+        let none = Layout::from_parts([0].as_slice().into(), [1].as_slice().into());
+        return Ok((strided.part(0, none.clone()), Positions::new(none)));
     }
+    let mut others = layout.clone();
+    others.remove_axis(axis);
     Ok((strided.part(0, layout.permute(&[axis])), Positions::new(others)))
 }
 
@@ -303,7 +303,7 @@ impl<T> FusedIterator for ViewTilesMut<'_, T> {}
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::s;
+    use crate::{NewAxis, s};
 
     #[test]
     fn lanes_run_along_their_axis() {
@@ -322,5 +322,15 @@ mod tests {
         assert_eq!(rows, [[0, 1, 2], [3, 4, 5]]);
         assert_eq!(view.outer_iter().next_back().unwrap().to_vec(), [3, 4, 5]);
         assert_eq!(view.slice(s![0, 0]).unwrap().outer_iter().count(), 0);
+    }
+
+    #[test]
+    fn the_lanes_of_a_view_without_elements_show_no_element_either() {
+        let none = View::<u64>::from_shape([0, 5], &[]).unwrap();
+        let text = format!("{:?}", none.lanes(1).unwrap());
+        assert!(text.contains("shape=[0]"), "{text}");
+        let numbers = [1, 2, 3, 0xDEAD_u64];
+        let end = View::from(&numbers).slice(s![4.., NewAxis]).unwrap();
+        assert!(!format!("{:?}", end.lanes(1).unwrap()).contains("57005"));
     }
 }

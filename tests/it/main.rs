@@ -27,6 +27,8 @@ mod numpy;
 mod numpy_mapped;
 #[cfg(not(miri))]
 mod raw;
+#[cfg(not(miri))]
+mod raw_growth;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod reads;
 #[cfg(not(miri))]

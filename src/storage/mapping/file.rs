@@ -50,20 +50,12 @@ impl<T: Pod> Mapping<T> {
         let start = usize::try_from(data.start).map_err(too_large)?;
         let end = isize::try_from(data.end).map_err(too_large)?.cast_unsigned();
         assert!(start <= end);
-        let mut options = MmapOptions::new();
-        options.len(end);
-        let map = match mode {
-            // No system maps no bytes, and here none are needed.
-            _ if end == 0 => options.len(1).map_anon()?.into(),
-            MapMode::Read => options.map_raw_read_only(file)?,
-            MapMode::Write => options.map_raw(file)?,
-            // Reserving swap for all of it would refuse what is larger than memory.
-            // SAFETY: no reference is made here; the caller vouches for those made later.
-            MapMode::Copy => unsafe { options.no_reserve_swap().map_copy(file)? }.into(),
-        };
+        let map = map_file(file, end, mode)?;
         let first = map.as_mut_ptr().wrapping_add(start).cast::<T>();
         let len = (end - start) / size_of::<T>();
-        Ok(first.is_aligned().then_some(Mapping { map, first, len, start, mode }))
+        // Mappings start at pages, of which no system's are smaller.
+        let aligned = start.is_multiple_of(align_of::<T>()) && align_of::<T>() <= 4096;
+        Ok(aligned.then_some(Mapping { map, first, len, start, mode }))
     }
 
     /// The elements of the array, in the order of the file.
@@ -88,6 +80,27 @@ impl<T: Pod> Mapping<T> {
         unsafe { slice::from_raw_parts_mut(self.first, self.len) }
     }
 
+    /// Lends `byte_len` bytes from now on, which the file must have and which the promise of
+    /// [`map`](Self::map) is for, too. Maps anew where what was mapped does not reach, with room for
+    /// as much again where addresses behind the end of a file can be had.
+    pub(crate) fn resize(&mut self, file: &File, byte_len: u64) -> io::Result<()> {
+        let end =
+            isize::try_from(byte_len).ok().and_then(|len| len.checked_add_unsigned(self.start));
+        let end = end.ok_or(io::ErrorKind::OutOfMemory)?.cast_unsigned();
+        // Without any bytes before, none of the file are mapped.
+        if end > self.map.len() || self.start + self.len == 0 || cfg!(not(unix)) {
+            let room = end.saturating_mul(2).max(MIN_ROOM);
+            let roomy = if cfg!(unix) { map_file(file, room, self.mode).ok() } else { None };
+            self.map = match roomy {
+                Some(map) => map,
+                None => map_file(file, end, self.mode)?,
+            };
+            self.first = self.map.as_mut_ptr().wrapping_add(self.start).cast();
+        }
+        self.len = (end - self.start) / size_of::<T>();
+        Ok(())
+    }
+
     /// The number of bytes of the array.
     pub(crate) fn byte_len(&self) -> usize {
         self.len * size_of::<T>()
@@ -103,6 +116,10 @@ impl<T: Pod> Mapping<T> {
     /// sync of the file must follow.
     pub(crate) fn flush(&self, _file: &File, range: Range<usize>) -> io::Result<()> {
         let (offset, len) = self.place(&range);
+        // Of nothing, macOS says that it cannot be flushed.
+        if len == 0 {
+            return Ok(());
+        }
         loop {
             match self.map.flush_range(offset, len) {
                 // A signal is no failure of the disk; std asks again too, for `fdatasync`.
@@ -145,6 +162,26 @@ impl<T: Pod> Mapping<T> {
         assert!(self.mode != MapMode::Copy, "copied pages are nowhere else");
         let (offset, len) = self.place(&range);
         evict(&self.map, file, offset, len)
+    }
+}
+
+/// The least that a growing array maps, so that a small one is not mapped anew again and again.
+const MIN_ROOM: usize = if cfg!(target_pointer_width = "64") { 1 << 30 } else { 1 << 24 };
+
+/// Maps the first `len` bytes of a file, whether or not it has them.
+fn map_file(file: &File, len: usize, mode: MapMode) -> io::Result<MmapRaw> {
+    let mut options = MmapOptions::new();
+    if len == 0 {
+        // No system maps no bytes, and none are needed.
+        return Ok(options.len(1).map_anon()?.into());
+    }
+    options.len(len);
+    match mode {
+        MapMode::Read => options.map_raw_read_only(file),
+        MapMode::Write => options.map_raw(file),
+        // Reserving swap for all of it would refuse what is larger than memory.
+        // SAFETY: no reference is made here; who lends the bytes vouches for those.
+        MapMode::Copy => Ok(unsafe { options.no_reserve_swap().map_copy(file)? }.into()),
     }
 }
 

@@ -64,6 +64,18 @@ impl<T: Pod> Mapping<T> {
         self.data.len()
     }
 
+    pub(crate) fn resize(&mut self, file: &File, byte_len: u64) -> io::Result<()> {
+        let (old_end, end) = (self.data.end, self.data.start + byte_len as usize);
+        self.pages.resize(end.div_ceil(4096), Page::zeroed());
+        self.data.end = end;
+        if end > old_end {
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.pages);
+            let added = &mut bytes[old_end..end];
+            read_at(file, Path::new(""), added, old_end as u64).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn flush(&self, file: &File, range: Range<usize>) -> io::Result<()> {
         let offset = (self.data.start + range.start) as u64;
         write_at(file, Path::new(""), &self.bytes()[range], offset).map_err(io::Error::other)

@@ -36,7 +36,7 @@ pub(crate) const WRITES_SHOW_IN_MAPPINGS: bool = cfg!(all(target_os = "linux", n
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Advice {
-    /// No particular way; what a mapping starts with.
+    /// No particular way; what a mapping starts with. Huge pages that were asked for stay.
     #[default]
     Normal,
     /// From the start to the end: read ahead more, and forget sooner.

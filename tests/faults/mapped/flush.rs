@@ -66,6 +66,46 @@ fn a_failed_flush_stays_failed(features: &str) {
     assert_sync_failed(close.close());
 }
 
+/// The system reports an error once: to one of those who sync.
+#[test]
+fn of_threads_that_flush_at_once_on_a_failing_disk_none_is_told_that_all_is_well() {
+    const ROUNDS: usize = 20;
+    let Some(mut disk) = ground::tmpfs("size=24m") else { return };
+    let (image, fill) = (disk.join("image"), disk.join("fill"));
+    let options = "loop,errors=continue";
+    if disk.mount_ext4(&image, 64, "^has_journal", options).is_none() {
+        return;
+    }
+    let arrays: Vec<_> = (0..ROUNDS)
+        .map(|round| {
+            let path = disk.join(&format!("{round}.npy"));
+            let array = doors::create::<u64>(&PLAIN, &path, &[LEN / 4]).unwrap();
+            array.flush().unwrap();
+            array
+        })
+        .collect();
+    ground::fill(&fill);
+    for mut array in arrays {
+        // By position: a store might end the process by now.
+        if array.write_window([0..LEN / 4], &vec![5; LEN / 4]).is_err() {
+            continue;
+        }
+        let array = &array;
+        let answers = std::thread::scope(|scope| {
+            let threads = [0, 1, 2, 3].map(|thread| {
+                scope.spawn(move || match thread % 2 {
+                    0 => array.flush(),
+                    _ => array.flush_window([0..LEN / 4]),
+                })
+            });
+            threads.map(|thread| thread.join().unwrap())
+        });
+        if array.flush().is_err() {
+            answers.into_iter().for_each(assert_sync_failed);
+        }
+    }
+}
+
 #[test]
 fn a_failed_flush_of_stores_stays_failed_without_a_journal() {
     a_failed_flush_stays_failed("^has_journal");
