@@ -1,24 +1,35 @@
 //! Says what is in `.npy` files, whatever their element type: a `file` command for arrays.
 //!
 //! ```text
-//! cargo run --example inspect -- FILE...
+//! cargo run --example inspect -- [--stats] FILE...
 //! ```
 //!
 //! Only the header and the array's edges are read, so a file of a terabyte takes no longer than a
 //! small one. The exit code is 1 if a file was broken, and 2 if none was named.
+//!
+//! `--stats` reads all elements, in windows of at most 8 MiB, and says the least, the greatest and
+//! the mean. NaN are left out and counted, as `np.nanmin`, `np.nanmax` and `np.nanmean` do it
+//! (`np.min` would be NaN). Integers are added up exactly; floats as `f64`, each window for itself.
+//! The mean of booleans is the share that is true.
 
 use std::fmt::{Debug, Write as _};
 use std::fs;
 use std::io::{self, Write as _};
+use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use mmap_array::{Bool, ByteOrder, DType, Element, Error, Header, Kind, NpyFile, Order, Result};
+use mmap_array::{
+    AnyFile, Bool, ByteOrder, DType, Element, Error, Header, Kind, NpyFile, Order, Result, with_any,
+};
 
-const USAGE: &str = "usage: inspect FILE...";
+const USAGE: &str = "usage: inspect [--stats] FILE...";
 
 fn main() -> ExitCode {
-    let paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let mut paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let given = paths.len();
+    paths.retain(|path| path != Path::new("--stats"));
+    let stats = paths.len() < given;
     if paths.is_empty() {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
@@ -30,7 +41,7 @@ fn main() -> ExitCode {
     let mut any_broken = false;
     for (count, path) in paths.iter().enumerate() {
         let mut report = Report::default();
-        if let Err(error) = inspect(path, &mut report) {
+        if let Err(error) = inspect(path, stats, &mut report) {
             report.broken(error);
         }
         any_broken |= report.broken;
@@ -71,7 +82,11 @@ impl Report {
     }
 }
 
-fn inspect(path: &Path, report: &mut Report) -> Result<(), Box<dyn std::error::Error>> {
+fn inspect(
+    path: &Path,
+    stats: bool,
+    report: &mut Report,
+) -> Result<(), Box<dyn std::error::Error>> {
     let header = Header::read(path)?;
     let (dtype, len) = (header.dtype(), header.len());
     let (major, minor) = header.version();
@@ -97,16 +112,25 @@ fn inspect(path: &Path, report: &mut Report) -> Result<(), Box<dyn std::error::E
 
     let missing = end.saturating_sub(file_len);
     let rust_type = rust_type(dtype);
-    report.line("mappable", mappable(&header, rust_type.as_ref(), missing));
+    report.line("mappable", mappable(&header, rust_type.as_deref(), missing));
     if missing > 0 {
         let verb = if missing == 1 { "is" } else { "are" };
         let (missing, end) = (bytes(missing), bytes(end));
         report.broken(format!("cut short: {missing} {verb} missing; header and data need {end}"));
         return Ok(());
     }
-    match rust_type.and_then(|found| found.peek) {
-        Some(peek) => report.line("peek", peek(path)?),
-        None => report.line("peek", "no peek for this dtype"),
+    let file = match AnyFile::open(path) {
+        Err(Error::UnsupportedDType { .. }) => {
+            report.line("peek", "no peek for this dtype");
+            report.line("stats", if stats { "none for this dtype" } else { "" });
+            return Ok(());
+        }
+        opened => opened?,
+    };
+    // The array laid out as NumPy's, all of it or its edges; no more than these are read.
+    report.line("peek", with_any!(AnyFile, &file, |file| file.preview())?);
+    if stats {
+        with_any!(AnyFile, &file, |file| add_stats(file, report))?;
     }
     Ok(())
 }
@@ -218,39 +242,23 @@ fn on_disk(_metadata: &fs::Metadata) -> String {
     "unknown".to_owned()
 }
 
-/// The Rust type of an element, and how to show an array of them.
-struct RustType {
-    name: String,
-    peek: Option<fn(&Path) -> Result<String>>,
-}
-
-/// The type of this crate that has the dtype's values: the one place where the file's type, known
-/// only now, becomes one that the compiler knows.
-fn rust_type(dtype: &DType) -> Option<RustType> {
-    let (name, peek): (&str, fn(&Path) -> Result<String>) = match (dtype.kind(), dtype.item_size())
-    {
-        (Kind::Bool, 1) => ("Bool", peek::<Bool>),
-        (Kind::Int, 1) => ("i8", peek::<i8>),
-        (Kind::Int, 2) => ("i16", peek::<i16>),
-        (Kind::Int, 4) => ("i32", peek::<i32>),
-        (Kind::Int, 8) => ("i64", peek::<i64>),
-        (Kind::UInt, 1) => ("u8", peek::<u8>),
-        (Kind::UInt, 2) => ("u16", peek::<u16>),
-        (Kind::UInt, 4) => ("u32", peek::<u32>),
-        (Kind::UInt, 8) => ("u64", peek::<u64>),
-        (Kind::Float, 4) => ("f32", peek::<f32>),
-        (Kind::Float, 8) => ("f64", peek::<f64>),
-        // Their lengths are part of the Rust type, so there is no end of them.
-        (Kind::Bytes, len) => return Some(RustType { name: format!("Bytes<{len}>"), peek: None }),
-        (Kind::Void, len) => return Some(RustType { name: format!("Void<{len}>"), peek: None }),
-        _ => return None,
-    };
-    Some(RustType { name: name.to_owned(), peek: Some(peek) })
+/// The type of this crate that has the dtype's values.
+fn rust_type(dtype: &DType) -> Option<String> {
+    let size = dtype.item_size();
+    match dtype.kind() {
+        Kind::Bool => Some("Bool".to_owned()),
+        Kind::Int => Some(format!("i{}", 8 * size)),
+        Kind::UInt => Some(format!("u{}", 8 * size)),
+        Kind::Float if matches!(size, 4 | 8) => Some(format!("f{}", 8 * size)),
+        Kind::Bytes => Some(format!("Bytes<{size}>")),
+        Kind::Void => Some(format!("Void<{size}>")),
+        _ => None,
+    }
 }
 
 /// Can slices of elements be borrowed from a mapping of the file?
-fn mappable(header: &Header, rust_type: Option<&RustType>, missing: u64) -> String {
-    let Some(RustType { name, .. }) = rust_type else {
+fn mappable(header: &Header, rust_type: Option<&str>, missing: u64) -> String {
+    let Some(name) = rust_type else {
         return format!("no: no Rust type in this crate for {}", header.dtype().name());
     };
     match header.check_mappable() {
@@ -266,7 +274,89 @@ fn mappable(header: &Header, rust_type: Option<&RustType>, missing: u64) -> Stri
     }
 }
 
-/// The array laid out as NumPy's, all of it or its edges; no more than these are read.
-fn peek<T: Element + Debug>(path: &Path) -> Result<String> {
-    NpyFile::<T>::open(path)?.preview()
+/// A number that can be compared and added up without loss, or nearly so, as a wider one.
+trait Number: Element + Debug {
+    type Wide: PartialOrd + AddAssign + Default + Copy;
+
+    fn wide(self) -> Self::Wide;
+
+    fn mean(sum: Self::Wide, count: usize) -> f64;
+}
+
+macro_rules! impl_number {
+    ($wide:ty: $($number:ty, $widen:expr;)*) => {$(
+        impl Number for $number {
+            type Wide = $wide;
+
+            fn wide(self) -> $wide {
+                $widen(self)
+            }
+
+            fn mean(sum: $wide, count: usize) -> f64 {
+                sum as f64 / count as f64
+            }
+        }
+    )*};
+}
+impl_number!(i128: i8, i128::from; i16, i128::from; i32, i128::from; i64, i128::from;);
+impl_number!(i128: u8, i128::from; u16, i128::from; u32, i128::from; u64, i128::from;);
+impl_number!(i128: Bool, |truth: Bool| i128::from(truth.get()););
+impl_number!(f64: f32, f64::from; f64, f64::from;);
+
+/// The least, the greatest and the mean of all elements that are no NaN, from windows of bounded
+/// size.
+fn add_stats<T: Number>(file: &NpyFile<T>, report: &mut Report) -> Result<()> {
+    let mut buffer = Vec::new();
+    let (mut range, mut sum): (Option<(T, T)>, _) = (None, T::Wide::default());
+    let (mut count, mut nans) = (0, 0);
+    for window in file.tiles(tile(file))? {
+        buffer.resize(window.len(), T::zeroed());
+        file.read_window_into(window, &mut buffer)?;
+        let mut part = T::Wide::default();
+        for &element in &buffer {
+            let wide = element.wide();
+            if wide.partial_cmp(&wide).is_none() {
+                nans += 1;
+                continue;
+            }
+            let (least, greatest) = range.get_or_insert((element, element));
+            if wide < least.wide() {
+                *least = element;
+            }
+            if wide > greatest.wide() {
+                *greatest = element;
+            }
+            part += wide;
+            count += 1;
+        }
+        sum += part;
+    }
+    match range {
+        Some((least, greatest)) => {
+            report.line("min", format!("{least:?}"));
+            report.line("max", format!("{greatest:?}"));
+            report.line("mean", format!("{:?}", T::mean(sum, count)));
+        }
+        None => report.line("stats", "none: there are no numbers"),
+    }
+    if nans > 0 {
+        report.line("NaN", format!("{nans}, left out"));
+    }
+    Ok(())
+}
+
+/// The shape of windows of at most 8 MiB that are one piece of the file each.
+fn tile<T: Element>(file: &NpyFile<T>) -> Vec<usize> {
+    let mut room = (8 << 20) / size_of::<T>();
+    let mut tile = file.shape().to_vec();
+    let mut axes: Vec<usize> = (0..tile.len()).collect();
+    // The fastest axis first.
+    if file.order() == Order::C {
+        axes.reverse();
+    }
+    for axis in axes {
+        tile[axis] = tile[axis].clamp(1, room);
+        room = (room / tile[axis]).max(1);
+    }
+    tile
 }

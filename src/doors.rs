@@ -126,13 +126,17 @@ impl<T: Element> NpyFile<T> {
     /// # Errors
     ///
     /// [`Error::ArrayChanged`] where the file has become another array; [`Error::Truncated`] where
-    /// it is shorter than its header says; [`Error::Io`]. The handle is as before then.
+    /// it is shorter than its header says; [`Error::NoHeader`] for a raw array; [`Error::Io`]. The
+    /// handle is as before then.
     ///
     /// # Cost
     ///
     /// One read of the header, two where rows are being written.
     pub fn refresh(&mut self) -> Result<bool> {
         let (path, limit) = (self.path().to_path_buf(), self.data().start as usize);
+        if self.header().is_raw() {
+            return Err(Error::NoHeader { path, action: "refresh" });
+        }
         let len = storage::file_len(self.raw_file())
             .map_err(|error| Error::io(&path, "look up the length of", 0, error))?;
         let header = read_header(self.raw_file(), &path, len, limit)?;

@@ -1,9 +1,11 @@
 //! Which Rust types may be the elements of an array, and what NumPy calls them.
 
 use std::fmt;
+use std::path::Path;
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::error::{Error, Result};
 use crate::npy::DType;
 
 /// A type that can be the element of an array: plain bytes with a NumPy name.
@@ -63,6 +65,34 @@ impl DType {
     pub fn of<T: Element>() -> DType {
         T::dtype()
     }
+}
+
+/// Can elements of type `dtype` be read and written as `T`? All of them must have one byte order,
+/// and `T`, which anybody may implement, must have their size.
+pub(crate) fn check_dtype<T: Element>(dtype: &DType, path: &Path) -> Result<()> {
+    let one_byte_order = dtype.is_native() || dtype.is_foreign();
+    if T::accepts(dtype) && dtype.item_size() == size_of::<T>() && one_byte_order {
+        return Ok(());
+    }
+    Err(mismatch::<T>(dtype, path))
+}
+
+/// The elements are of type `dtype`, and not `T`.
+#[cold]
+pub(crate) fn mismatch<T: Element>(dtype: &DType, path: &Path) -> Error {
+    let (found, expected) = (describe(dtype), describe(&T::dtype()));
+    Error::DTypeMismatch { path: path.to_path_buf(), found, expected }
+}
+
+/// An element type as messages show it: `float32 ('<f4')`.
+pub(crate) fn describe(dtype: &DType) -> String {
+    const MAX: usize = 256;
+    let mut text = format!("{} ({})", dtype.name(), dtype.repr());
+    if let Some((end, _)) = text.char_indices().nth(MAX) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 macro_rules! impl_element_for_numbers {

@@ -82,6 +82,41 @@ pub enum Error {
         /// Bytes that the file has.
         found: u64,
     },
+    /// The file ends before the [raw](crate::Raw) array that was asked for does.
+    #[error(
+        "{path:?} has {found} bytes, too few for {byte_len} bytes of elements from byte {offset} on: \
+         check element type, shape and offset (the file was left as it is)"
+    )]
+    RawTooShort {
+        /// The file.
+        path: PathBuf,
+        /// Where the array starts, in bytes.
+        offset: u64,
+        /// Bytes of all elements together; 0 where a length was to be inferred.
+        byte_len: u64,
+        /// Bytes that the file has.
+        found: u64,
+    },
+    /// The file does not end with a whole index of the axis whose length is
+    /// [inferred](crate::Raw::infer_axis) from it.
+    #[error(
+        "{path:?} has {rest} bytes from byte {offset} on, which is no multiple of {unit}, the bytes \
+         of one index of axis {axis}: {} are left over; check element type, shape and offset, or \
+         give all lengths",
+        rest % unit
+    )]
+    RawRemainder {
+        /// The file.
+        path: PathBuf,
+        /// Where the array starts, in bytes.
+        offset: u64,
+        /// Bytes from there to the end of the file.
+        rest: u64,
+        /// Bytes of one index of the axis.
+        unit: u64,
+        /// The axis.
+        axis: usize,
+    },
     /// Somebody shortened the file after it was opened.
     #[error(
         "{path:?} became shorter while it was open: it has {found} bytes of {expected}; somebody \
@@ -156,13 +191,25 @@ pub enum Error {
     /// Bytes lie behind the array that its header does not speak of, where it is to grow.
     #[error(
         "{path:?} has {byte_len} bytes behind its array, which growing would overwrite: if a writer \
-         that did not get to its flush left them, call `NpyFile::recover`"
+         that did not get to its flush left them, call `NpyFile::recover`; a raw array grows only at \
+         the end of its file"
     )]
     UncommittedTail {
         /// The file.
         path: PathBuf,
         /// Bytes behind the array.
         byte_len: u64,
+    },
+    /// What is asked for needs a header, and a [raw](crate::Raw) array has none.
+    #[error(
+        "cannot {action} {path:?} as a raw array, which has no header that tells its length: open \
+         it again, with `Raw::infer_axis`"
+    )]
+    NoHeader {
+        /// The file.
+        path: PathBuf,
+        /// What was attempted, as a verb: `refresh` or `recover`.
+        action: &'static str,
     },
     /// The array is to change its length, and others may write to it.
     #[error(
@@ -307,6 +354,19 @@ pub enum Error {
         found: String,
         /// The element type asked for, likewise.
         expected: String,
+    },
+    /// The file holds elements of a type that [`AnyFile`](crate::AnyFile) and
+    /// [`AnyArray`](crate::AnyArray) have no variant for.
+    #[error(
+        "{path:?} holds {found}: without a type only booleans, integers and floats of 32 and 64 \
+         bits are opened; byte strings and voids open as `Bytes<N>` and `Void<N>`, and others once \
+         they are converted in Python with `a.astype(...)`"
+    )]
+    UnsupportedDType {
+        /// The file.
+        path: PathBuf,
+        /// The file's element type, as `bytes24 ('|S3')`.
+        found: String,
     },
     /// The elements are in the byte order of another machine, so they cannot be borrowed.
     #[error(

@@ -48,7 +48,9 @@
 //! | read many files as one array along an axis, and Dask's npy-stacks | [`Stack`] |
 //! | share a mapped array among threads | [`SharedMmapArray`], or disjoint parts of a [`ViewMut`] |
 //! | choose order, locks, sparse files, overwriting, the moment of publishing, advice | [`OpenOptions`] |
+//! | open or create an array without a header, inside a file of any kind | [`Raw`] |
 //! | know what a file holds before choosing a type | [`Header::read`], [`DType`] |
+//! | open a file whose element type is known only then | [`AnyFile`], [`AnyArray`], [`with_any!`] |
 //! | name a part of an array | [`s!`], or ranges as a [`Window`] |
 //! | go through an array block by block | `row_blocks` and `tiles`: [windows of a file](Tiles), [parts of a view](ViewTiles) |
 //! | look at elements in memory another way, or change them | [`View`], [`ViewMut`] |
@@ -255,6 +257,7 @@
 #![doc(test(attr(deny(warnings))))]
 
 mod access;
+mod any;
 mod array;
 mod dims;
 mod doors;
@@ -265,6 +268,7 @@ mod interop;
 mod layout;
 mod npy;
 mod options;
+mod raw;
 mod shared;
 mod slice;
 mod stack;
@@ -276,6 +280,7 @@ mod window;
 pub use bytemuck;
 
 pub use access::{Access, CopyOnWrite, Evictable, ReadOnly, ReadWrite, Writable};
+pub use any::{AnyArray, AnyFile};
 pub use array::{MmapArray, MmapArrayCow, MmapArrayMut};
 pub use doors::{load, save};
 pub use element::{Bool, Bytes, Element, Void};
@@ -287,6 +292,7 @@ pub use interop::ndarray_0_17;
 pub use layout::Order;
 pub use npy::{ByteOrder, DType, Field, Header, Kind, TimeUnit};
 pub use options::OpenOptions;
+pub use raw::Raw;
 pub use shared::{ReadGuard, SharedMmapArray, WriteGuard};
 #[doc(hidden)]
 pub use slice::slice_items;

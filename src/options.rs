@@ -1,8 +1,9 @@
 //! From a path to an open array: [`OpenOptions`].
 //!
 //! This is the one file that knows every step. Opening: a regular file, its lock, its header from
-//! a private copy, the element type, the length, and the mapping where one is wanted. Creating: a
-//! file without a name, its lock, its space, its header, its mapping, and then its name.
+//! a private copy (from the caller where the array is raw), the element type, the length, and the
+//! mapping where one is wanted. Creating: a file without a name, its lock, its space, its header,
+//! its mapping, and then its name.
 
 // For `unsafe fn` alone.
 #![allow(unsafe_code)]
@@ -12,11 +13,12 @@ use std::path::Path;
 
 use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::array::{MmapArray, MmapArrayCow, MmapArrayMut};
-use crate::element::Element;
+use crate::element::{Element, check_dtype};
 use crate::error::{Error, Result};
 use crate::file::{NpyFile, Tail};
 use crate::layout::Order;
-use crate::npy::{self, DType, Header};
+use crate::npy::{self, Header};
+use crate::raw::Raw;
 use crate::s;
 use crate::storage::{
     self, Advice, Allocation, Lock, LockState, MapMode, Mapping, NewFile, Publish,
@@ -54,6 +56,7 @@ pub struct OpenOptions {
     advice: Advice,
     max_header_len: usize,
     align_data: usize,
+    pub(crate) raw: Option<Raw>,
 }
 
 impl Default for OpenOptions {
@@ -74,6 +77,7 @@ impl OpenOptions {
             advice: Advice::Normal,
             max_header_len: Header::DEFAULT_MAX_LEN,
             align_data: 64,
+            raw: None,
         }
     }
 
@@ -143,11 +147,7 @@ impl OpenOptions {
     ///
     /// As [`NpyFile::open`].
     pub fn open_file<T: Element>(&self, path: impl AsRef<Path>) -> Result<NpyFile<T, ReadOnly>> {
-        let exclusive = match self.lock {
-            None | Some(Lock::Off) => None,
-            Some(Lock::Exclusive | Lock::Cooperative) => Some(false),
-        };
-        self.open_as(path.as_ref(), exclusive)
+        self.open_untyped(path.as_ref(), false, self.reader())?.typed(path.as_ref())
     }
 
     /// Opens an array to read and write by position.
@@ -159,12 +159,7 @@ impl OpenOptions {
         &self,
         path: impl AsRef<Path>,
     ) -> Result<NpyFile<T, ReadWrite>> {
-        let exclusive = match self.lock {
-            Some(Lock::Off) => None,
-            Some(Lock::Cooperative) => Some(false),
-            None | Some(Lock::Exclusive) => Some(true),
-        };
-        self.open_as(path.as_ref(), exclusive)
+        self.open_untyped(path.as_ref(), true, self.writer())?.typed(path.as_ref())
     }
 
     /// Opens an array to read and write by position, whatever a crash left of it; see
@@ -172,13 +167,16 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// As [`NpyFile::recover`].
+    /// As [`NpyFile::recover`], and [`Error::NoHeader`] for a raw array.
     pub fn recover_file<T: Element>(
         &self,
         path: impl AsRef<Path>,
         tail: Tail,
     ) -> Result<NpyFile<T, ReadWrite>> {
         let path = path.as_ref();
+        if self.raw.is_some() {
+            return Err(Error::NoHeader { path: path.to_path_buf(), action: "recover" });
+        }
         let (file, len, lock) = match self.lock {
             Some(Lock::Off) => {
                 let (file, len) = storage::open_regular(path, true)?;
@@ -219,7 +217,8 @@ impl OpenOptions {
     ///
     /// See [`MmapArray`](MmapArray#safety).
     pub unsafe fn open<T: Element>(&self, path: impl AsRef<Path>) -> Result<MmapArray<T>> {
-        let file = self.open_as::<T, ReadOnly>(path.as_ref(), self.mapped_reader())?;
+        let opened = self.open_untyped(path.as_ref(), false, self.mapped_reader())?;
+        let file = opened.typed::<T, ReadOnly>(path.as_ref())?;
         // SAFETY: the caller's promise is the one that is asked for.
         unsafe { self.map(file, MapMode::Read) }
     }
@@ -249,7 +248,8 @@ impl OpenOptions {
     ///
     /// See [`MmapArray`](MmapArray#safety).
     pub unsafe fn open_cow<T: Element>(&self, path: impl AsRef<Path>) -> Result<MmapArrayCow<T>> {
-        let file = self.open_as::<T, ReadOnly>(path.as_ref(), self.mapped_reader())?;
+        let opened = self.open_untyped(path.as_ref(), false, self.mapped_reader())?;
+        let file = opened.typed::<T, ReadOnly>(path.as_ref())?;
         // SAFETY: the caller's promise is the one that is asked for.
         unsafe { self.map(file, MapMode::Copy) }
     }
@@ -276,26 +276,47 @@ impl OpenOptions {
         Ok(array)
     }
 
+    /// The lock of a reader by position: exclusive, shared or none.
+    pub(crate) fn reader(&self) -> Option<bool> {
+        match self.lock {
+            None | Some(Lock::Off) => None,
+            Some(Lock::Exclusive | Lock::Cooperative) => Some(false),
+        }
+    }
+
+    /// The lock of a writer, likewise.
+    pub(crate) fn writer(&self) -> Option<bool> {
+        match self.lock {
+            Some(Lock::Off) => None,
+            Some(Lock::Cooperative) => Some(false),
+            None | Some(Lock::Exclusive) => Some(true),
+        }
+    }
+
     /// The lock of a mapped reader, which nobody may write under: a shared one.
-    fn mapped_reader(&self) -> Option<bool> {
+    pub(crate) fn mapped_reader(&self) -> Option<bool> {
         if self.lock == Some(Lock::Off) { None } else { Some(false) }
     }
 
-    /// Opens an array with an exclusive lock, a shared one or none.
-    fn open_as<T: Element, A: Access>(
+    /// Opens a file with an exclusive lock, a shared one or none, and reads its header.
+    pub(crate) fn open_untyped(
         &self,
         path: &Path,
+        writable: bool,
         exclusive: Option<bool>,
-    ) -> Result<NpyFile<T, A>> {
+    ) -> Result<Opened> {
         let (file, len, lock) = match exclusive {
-            Some(exclusive) => storage::open_locked(path, A::WRITES, exclusive)?,
+            Some(exclusive) => storage::open_locked(path, writable, exclusive)?,
             None => {
-                let (file, len) = storage::open_regular(path, A::WRITES)?;
+                let (file, len) = storage::open_regular(path, writable)?;
                 (file, len, LockState::Unlocked)
             }
         };
-        let header = self.read_header::<T>(&file, path, len)?;
-        NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
+        let header = match &self.raw {
+            Some(raw) => raw.header_in(path, len)?,
+            None => read_header(&file, path, len, self.max_header_len)?,
+        };
+        Ok(Opened { file, len, lock, header })
     }
 
     /// Creates an array without a name.
@@ -304,16 +325,11 @@ impl OpenOptions {
         path: &Path,
         shape: &[usize],
     ) -> Result<NpyFile<T, ReadWrite>> {
-        if !(64..=4096).contains(&self.align_data) || !self.align_data.is_power_of_two() {
-            let (option, expected) = ("align_data", "a power of two from 64 to 4096");
-            return Err(Error::InvalidOption { option, found: self.align_data, expected });
-        }
-        let dtype = T::dtype();
-        check_dtype::<T>(&dtype, path)?;
-        let header = Header::new(dtype, shape, self.order.unwrap_or_default());
-        let bytes =
-            header.map_err(|error| error.with_path(path))?.to_bytes_aligned(self.align_data);
-        let header = Header::parse(&bytes)?;
+        let (header, bytes) = match &self.raw {
+            Some(raw) => (raw.header_of_new(path, shape)?, vec![]),
+            None => self.new_header::<T>(path, shape)?,
+        };
+        check_dtype::<T>(header.dtype(), path)?;
         let lock = self.lock.unwrap_or_default();
         let new = NewFile::create(path, self.overwrite, lock)?;
         let state = match lock {
@@ -327,6 +343,20 @@ impl OpenOptions {
         storage::write_at(new.file(), path, &bytes, 0)?;
         let (file, name) = new.into_parts();
         NpyFile::from_parts(file, path.to_path_buf(), header, state, Some(name))
+    }
+
+    /// The header of a new `.npy` file, and its bytes.
+    fn new_header<T: Element>(&self, path: &Path, shape: &[usize]) -> Result<(Header, Vec<u8>)> {
+        if !(64..=4096).contains(&self.align_data) || !self.align_data.is_power_of_two() {
+            let (option, expected) = ("align_data", "a power of two from 64 to 4096");
+            return Err(Error::InvalidOption { option, found: self.align_data, expected });
+        }
+        let dtype = T::dtype();
+        check_dtype::<T>(&dtype, path)?;
+        let header = Header::new(dtype, shape, self.order.unwrap_or_default());
+        let bytes =
+            header.map_err(|error| error.with_path(path))?.to_bytes_aligned(self.align_data);
+        Ok((Header::parse(&bytes)?, bytes))
     }
 
     /// Gives a new file its name, unless it waits for the close.
@@ -345,7 +375,7 @@ impl OpenOptions {
     /// # Safety
     ///
     /// See [`MmapArray`](MmapArray#safety).
-    unsafe fn map<T: Element, A: Access, B: Access>(
+    pub(crate) unsafe fn map<T: Element, A: Access, B: Access>(
         &self,
         file: NpyFile<T, A>,
         mode: MapMode,
@@ -396,13 +426,24 @@ impl OpenOptions {
         file.write_slice(s![], view)?;
         file.close()
     }
+}
 
-    /// Reads the header, and checks element type and length against it.
-    fn read_header<T: Element>(&self, file: &File, path: &Path, file_len: u64) -> Result<Header> {
-        let header = read_header(file, path, file_len, self.max_header_len)?;
+/// An open file and its header, before anybody said what its elements are in Rust.
+pub(crate) struct Opened {
+    file: File,
+    /// Bytes of the file when it was opened.
+    len: u64,
+    lock: LockState,
+    pub(crate) header: Header,
+}
+
+impl Opened {
+    /// The file as an array of `T`, where it is one. It must be open for access `A`.
+    pub(crate) fn typed<T: Element, A: Access>(self, path: &Path) -> Result<NpyFile<T, A>> {
+        let Opened { file, len, lock, header } = self;
         check_dtype::<T>(header.dtype(), path)?;
-        check_whole(file, path, file_len, &header)?;
-        Ok(header)
+        check_whole(&file, path, len, &header)?;
+        NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
     }
 }
 
@@ -415,40 +456,29 @@ pub(crate) fn check_whole(file: &File, path: &Path, file_len: u64, header: &Head
     // A file that grew meanwhile may have a header that says so already.
     let found = storage::file_len(file)
         .map_err(|error| Error::io(path, "look up the length of", 0, error))?;
-    let cut = Error::Truncated { path: path.to_path_buf(), expected, found };
-    if found < expected { Err(cut) } else { Ok(()) }
-}
-
-/// Can elements of type `dtype` be read and written as `T`? All of them must have one byte order,
-/// and `T`, which anybody may implement, must have their size.
-fn check_dtype<T: Element>(dtype: &DType, path: &Path) -> Result<()> {
-    let one_byte_order = dtype.is_native() || dtype.is_foreign();
-    if T::accepts(dtype) && dtype.item_size() == size_of::<T>() && one_byte_order {
+    if found >= expected {
         return Ok(());
     }
-    let (found, expected) = (describe(dtype), describe(&T::dtype()));
-    Err(Error::DTypeMismatch { path: path.to_path_buf(), found, expected })
+    let path = path.to_path_buf();
+    if header.is_raw() {
+        let (offset, byte_len) = (header.data_start(), header.byte_len());
+        return Err(Error::RawTooShort { path, offset, byte_len, found });
+    }
+    Err(Error::Truncated { path, expected, found })
 }
 
-/// Bytes of header and data together.
+/// Bytes of the file up to the end of the data.
 fn end_of_data(header: &Header, path: &Path) -> Result<u64> {
+    if header.is_raw() {
+        // Beyond what can be counted no file is long enough, and every new one too large.
+        return Ok(header.data_start().saturating_add(header.byte_len()));
+    }
     let end = header.data_start().checked_add(header.byte_len());
     end.filter(|&end| end <= i64::MAX as u64).ok_or_else(|| Error::ShapeOverflow {
         path: path.to_path_buf(),
         shape: header.shape().iter().map(|&len| len as u64).collect(),
         item_size: header.dtype().item_size(),
     })
-}
-
-/// An element type as messages show it: `float32 ('<f4')`.
-fn describe(dtype: &DType) -> String {
-    const MAX: usize = 256;
-    let mut text = format!("{} ({})", dtype.name(), dtype.repr());
-    if let Some((end, _)) = text.char_indices().nth(MAX) {
-        text.truncate(end);
-        text.push_str("...");
-    }
-    text
 }
 
 /// Reads the header of an open file, which had `file_len` bytes when it was opened, into a private

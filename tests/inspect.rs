@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use mmap_array::{Allocation, Array, Header, OpenOptions};
+use mmap_array::{Allocation, Array, Header, OpenOptions, Order};
 
 fn inspect(paths: &[PathBuf]) -> Output {
     Command::new(env!("CARGO"))
@@ -17,8 +17,8 @@ fn inspect(paths: &[PathBuf]) -> Output {
 }
 
 /// What is said about each file, and the exit code.
-fn reports(paths: &[PathBuf]) -> (Vec<String>, Option<i32>) {
-    let output = inspect(paths);
+fn reports(args: &[PathBuf]) -> (Vec<String>, Option<i32>) {
+    let output = inspect(args);
     let text = String::from_utf8(output.stdout).expect("the output is UTF-8");
     let mut reports = Vec::<String>::new();
     for line in text.lines() {
@@ -29,7 +29,8 @@ fn reports(paths: &[PathBuf]) -> (Vec<String>, Option<i32>) {
         reports.last_mut().expect("a path comes first").extend([line, "\n"]);
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(reports.len(), paths.len(), "{text}\n{errors}");
+    let paths = args.iter().filter(|path| *path != Path::new("--stats")).count();
+    assert_eq!(reports.len(), paths, "{text}\n{errors}");
     (reports, output.status.code())
 }
 
@@ -143,7 +144,8 @@ fn without_a_file_the_usage_is_shown() {
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.ends_with("usage: inspect FILE...\n"), "{errors}");
+    assert!(errors.ends_with("usage: inspect [--stats] FILE...\n"), "{errors}");
+    assert_eq!(inspect(&["--stats".into()]).status.code(), Some(2));
 }
 
 #[test]
@@ -161,6 +163,72 @@ fn of_a_large_array_the_edges_are_shown() {
     ];
     assert_lines(&report, &lines);
     assert_eq!(report.lines().filter(|line| line.trim() == "...").count(), 7, "{report}");
+}
+
+/// What `--stats` adds about each file.
+fn stats(paths: &[PathBuf]) -> Vec<String> {
+    let (reports, code) = reports(&[&["--stats".into()], paths].concat());
+    assert_eq!(code, Some(0));
+    let label = |line: &&str| {
+        ["min", "max", "mean", "stats", "NaN"].iter().any(|word| line.trim().starts_with(word))
+    };
+    let lines = |report: &str| {
+        let lines = report.lines().skip(1).filter(label);
+        lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    reports.iter().map(|report| lines(report).join("; ")).collect()
+}
+
+// The numbers are NumPy's: `np.nanmin`, `np.nanmax` and `np.nanmean`, the latter of
+// `a.astype(object)` for integers.
+#[test]
+fn least_greatest_and_mean_are_those_of_numpy() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+    let mut cases = vec![
+        (golden("golden/f8_be_f_r3.npy"), "min -3.25; max -0.75; mean -2.0"),
+        (golden("golden/i1_na_c_r6.npy"), "min -116; max 115; mean -1.0"),
+        (
+            golden("golden/u8_le_f_r4.npy"),
+            "min 1156875391504614402; max 17353130872569216030; mean 8.466424326363803e18",
+        ),
+        (golden("golden/b1_na_c_r1.npy"), "min false; max true; mean 0.5"),
+        (golden("golden/f4_le_c_r0.npy"), "min -3.25; max -3.25; mean -3.25"),
+        (golden("golden/S3_na_c_r2.npy"), "stats none for this dtype"),
+        (golden("forms/complex64.npy"), "stats none for this dtype"),
+        (golden("forms/bool_raw_bytes.npy"), "min false; max true; mean 0.75"),
+        (golden("forms/empty_3_0.npy"), "stats none: there are no numbers"),
+        (golden("raw/air.nc.air.npy"), "min -12345; max 21039; mean 4347.0"),
+    ];
+    let place = |name: &str| folder.path().join(name);
+    mmap_array::save(place("nan"), &[f32::NAN, 0.1, -0.0, f32::NAN, 7.5]).unwrap();
+    cases.push((place("nan"), "min -0.0; max 7.5; mean 2.5333333338300386; NaN 2, left out"));
+    mmap_array::save(place("all_nan"), &[f64::NAN; 3]).unwrap();
+    cases.push((place("all_nan"), "stats none: there are no numbers; NaN 3, left out"));
+    mmap_array::save(place("infinite"), &[f64::NEG_INFINITY, 1.0, f64::INFINITY]).unwrap();
+    cases.push((place("infinite"), "min -inf; max inf; mean NaN"));
+    mmap_array::save(place("exact"), &[i64::MAX, i64::MAX, i64::MIN, 5]).unwrap();
+    let exact = "min -9223372036854775808; max 9223372036854775807; mean 2.305843009213694e18";
+    cases.push((place("exact"), exact));
+    let (paths, expected): (Vec<PathBuf>, Vec<&str>) = cases.into_iter().unzip();
+    assert_eq!(stats(&paths), expected);
+}
+
+#[test]
+fn every_window_of_an_array_of_many_counts_and_a_row_larger_than_a_window_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let sparse = OpenOptions::new().allocation(Allocation::Sparse);
+    let mut paths = Vec::new();
+    for order in [Order::C, Order::Fortran] {
+        let path = folder.path().join(format!("{order:?}"));
+        let options = sparse.clone().order(order);
+        let file = options.create_file::<i32>(&path, [2, 2_500_000]).unwrap();
+        file.write_window([1..2, 2_499_999..2_500_000], &[40]).unwrap();
+        file.write_window([0..1, 2_200_000..2_200_001], &[-20]).unwrap();
+        file.close().unwrap();
+        paths.push(path);
+    }
+    assert_eq!(stats(&paths), ["min -20; max 40; mean 4e-6"; 2]);
 }
 
 #[test]

@@ -62,6 +62,10 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// This array's header with another number of rows, and its bytes.
     fn header_with_rows(&self, rows: usize) -> Result<(Header, Vec<u8>)> {
         let header = self.header.with_rows(rows).map_err(|error| error.with_path(&self.path))?;
+        if header.is_raw() {
+            // The file's length says all there is to say.
+            return Ok((header, vec![]));
+        }
         let bytes = header.to_bytes_in_place().map_err(|needed| Error::NoGrowthRoom {
             path: self.path.clone(),
             needed,

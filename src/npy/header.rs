@@ -27,6 +27,7 @@ const MAX_LEN: u64 = 64 << 20;
 const SHAPE: &str = "a tuple of whole numbers";
 
 /// What an `.npy` file says about its data: element type, shape, order, and where the data is.
+/// For a [raw](crate::Raw) array, what its user says.
 ///
 /// # Example
 ///
@@ -141,6 +142,16 @@ impl Header {
         header.version = (bytes[6], bytes[7]);
         header.data_start = bytes.len() as u64;
         Ok(header)
+    }
+
+    /// What a header would say of an array at byte `offset` of a file that has none.
+    pub(crate) fn of_raw(
+        dtype: DType,
+        shape: Vec<usize>,
+        order: Order,
+        offset: u64,
+    ) -> Result<Header> {
+        Ok(Header { data_start: offset, ..Header::checked(dtype, shape, order)? })
     }
 
     /// A header without version and place.
@@ -301,10 +312,19 @@ impl Header {
         self.data_start
     }
 
-    /// The version of the format: `(1, 0)`, `(2, 0)` or `(3, 0)`.
+    /// The version of the format: `(1, 0)`, `(2, 0)` or `(3, 0)`; `(0, 0)` for a
+    /// [raw](Self::is_raw) array, which has none.
     #[must_use]
     pub fn version(&self) -> (u8, u8) {
         self.version
+    }
+
+    /// Is this of a [raw](crate::Raw) array, whose file holds no header? Then it says what was
+    /// asked for, and [`to_bytes`](Self::to_bytes) gives the header that the array would have as
+    /// an `.npy` file.
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        self.version == (0, 0)
     }
 
     /// The number of elements.
@@ -343,14 +363,19 @@ impl Header {
     }
 }
 
-/// In one line: `float32 ('<f4'), shape (240, 37), C order, data at byte 128, version 1.0`.
+/// In one line: `float32 ('<f4'), shape (240, 37), C order, data at byte 128, version 1.0`, or
+/// `.., no header`.
 impl fmt::Display for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let order = if self.order == Order::C { "C" } else { "Fortran" };
         let (major, minor) = self.version;
         write!(f, "{} ({}), ", self.dtype.name(), self.dtype.repr())?;
         write!(f, "shape {}, {order} order, ", Tuple(&self.shape))?;
-        write!(f, "data at byte {}, version {major}.{minor}", self.data_start)
+        write!(f, "data at byte {}, ", self.data_start)?;
+        if self.is_raw() {
+            return f.write_str("no header");
+        }
+        write!(f, "version {major}.{minor}")
     }
 }
 

@@ -7,6 +7,8 @@
 mod agree;
 #[cfg(not(miri))]
 mod allocator;
+#[cfg(not(miri))]
+mod any;
 mod common;
 #[cfg(not(miri))]
 mod corrupt;
@@ -25,6 +27,10 @@ mod mapped;
 mod numpy;
 #[cfg(not(miri))]
 mod numpy_mapped;
+#[cfg(not(miri))]
+mod raw;
+#[cfg(not(miri))]
+mod raw_growth;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod reads;
 #[cfg(not(miri))]

@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use mmap_array::{
-    Element, Lock, MmapArray, MmapArrayCow, MmapArrayMut, OpenOptions, Order, Result,
+    AnyArray, CopyOnWrite, Element, Lock, MmapArray, MmapArrayCow, MmapArrayMut, OpenOptions,
+    Order, ReadWrite, Result,
 };
 
 /// Maps a file to read, with the lock that is the default.
@@ -69,4 +70,40 @@ pub(crate) fn open_cow_with<T: Element>(
 ) -> Result<MmapArrayCow<T>> {
     // SAFETY: as above.
     unsafe { options.open_cow(path) }
+}
+
+/// Maps a file to read, with any options.
+pub(crate) fn open_with<T: Element>(
+    options: &OpenOptions,
+    path: impl AsRef<Path>,
+) -> Result<MmapArray<T>> {
+    // SAFETY: as above.
+    unsafe { options.open(path) }
+}
+
+/// Maps a file to read and write, with any options.
+pub(crate) fn open_mut_with<T: Element>(
+    options: &OpenOptions,
+    path: impl AsRef<Path>,
+) -> Result<MmapArrayMut<T>> {
+    // SAFETY: as above.
+    unsafe { options.open_mut(path) }
+}
+
+/// Maps a file of any element type to read, with any options.
+pub(crate) fn open_any_with(options: &OpenOptions, path: impl AsRef<Path>) -> Result<AnyArray> {
+    // SAFETY: as above.
+    unsafe { options.open_any(path) }
+}
+
+/// Maps a file of any element type to read and write.
+pub(crate) fn open_any_mut(path: impl AsRef<Path>) -> Result<AnyArray<ReadWrite>> {
+    // SAFETY: as above.
+    unsafe { AnyArray::open_mut(path) }
+}
+
+/// Maps a file of any element type to read, and to write in memory.
+pub(crate) fn open_any_cow(path: impl AsRef<Path>) -> Result<AnyArray<CopyOnWrite>> {
+    // SAFETY: as above.
+    unsafe { AnyArray::open_cow(path) }
 }

@@ -9,13 +9,15 @@ Files are named and filled by the rule in tests/data/make_data.py. Needs NumPy
 
 write  makes DIR/save (np.save), DIR/open_memmap (the same files written through
        a map), DIR/memmap (files of other elements, changed through a map) and
-       DIR/strided (np.save of arrays with gaps, so in C order).
+       DIR/strided (np.save of arrays with gaps, so in C order). DIR/raw has the
+       elements alone, by np.memmap, from the byte on that NAME_atBYTE.raw names.
 check  loads and maps every .npy file under DIR, compares element type, shape,
        order and content, and then each byte with what np.save writes for the
-       same array. Ends with 1 and the file's name at the first difference, and
-       also when there is no file at all.
-change brings the elements of every .npy file under DIR into reverse order, in
-       place, through a map (mode r+).
+       same array. Maps every .raw file likewise, which begins with zeros. Ends
+       with 1 and the file's name at the first difference, and also when there
+       is no file at all.
+change brings the elements of every .npy and .raw file under DIR into reverse
+       order, in place, through a map (mode r+).
 """
 
 import io
@@ -34,7 +36,8 @@ from make_data import golden_array, golden_cases
 def write(base):
     names = ("save", "open_memmap", "memmap", "strided")
     save, mapped, changed, strided = (base / name for name in names)
-    for folder in (save, mapped, changed, strided):
+    raw = base / "raw"
+    for folder in (save, mapped, changed, strided, raw):
         folder.mkdir(parents=True, exist_ok=True)
     count = 0
     for name, kind, end, order, rank in golden_cases():
@@ -50,7 +53,13 @@ def write(base):
 
         np.save(changed / f"{name}.npy", backwards(array))
         store(changed / f"{name}.npy", array)
-        count += 3
+        offset = 13 if rank % 2 else 24
+        path = raw / f"{name}_at{offset}.raw"
+        target = np.memmap(path, array.dtype, "w+", offset, array.shape, order.upper())
+        target[...] = array
+        target.flush()
+        del target
+        count += 4
 
         if rank >= 1 and order == "c":
             gaps = np.zeros([2 * length for length in array.shape], dtype=array.dtype)
@@ -69,15 +78,30 @@ def backwards(array):
 
 def store(path, array):
     """Changes a file's elements in place."""
-    target = np.load(path, mmap_mode="r+")
+    target = open_raw(path, "r+") if path.suffix == ".raw" else np.load(path, mmap_mode="r+")
     target[...] = array
     target.flush()
+
+
+def raw_case(path):
+    """The golden array that a .raw file is named after, and the byte it starts at."""
+    stem, offset = path.stem.split("_at")
+    cases = {name: case for name, *case in golden_cases()}
+    return golden_array(*cases[stem]), int(offset), cases[stem][2].upper()
+
+
+def open_raw(path, mode):
+    array, offset, order = raw_case(path)
+    return np.memmap(path, array.dtype, mode, offset, array.shape, order)
 
 
 def change(base):
     paths = sorted(base.rglob("*.npy"))
     for path in paths:
         store(path, backwards(np.load(path)))
+    for path in (raw := sorted(base.rglob("*.raw"))):
+        store(path, backwards(raw_case(path)[0]))
+    paths += raw
     print(f"{len(paths)} files changed")
 
 
@@ -115,14 +139,28 @@ def different_bytes(found, array):
     return None
 
 
+def different_raw(path):
+    """What is wrong with one file of elements alone, or None."""
+    wanted, offset, order = raw_case(path)
+    found = open_raw(path, "r")
+    if found.tobytes() != wanted.tobytes():
+        return f"np.memmap: found {found.tolist()}, expected {wanted.tolist()}"
+    if path.read_bytes() != bytes(offset) + wanted.tobytes(order):
+        return "other bytes than zeros and the elements"
+    return None
+
+
 def check(base):
     cases = {name: case for name, *case in golden_cases()}
     paths = sorted(base.rglob("*.npy"))
-    if not paths:
-        sys.exit(f"no .npy file under {base}")
+    raw = sorted(base.rglob("*.raw"))
+    for kind, found in ((".npy", paths), (".raw", raw)):
+        if not found:
+            sys.exit(f"no {kind} file under {base}")
+    paths += raw
     for path in paths:
         try:
-            wrong = difference(path, cases)
+            wrong = different_raw(path) if path.suffix == ".raw" else difference(path, cases)
         except Exception as error:  # whatever NumPy says, name the file
             wrong = f"{type(error).__name__}: {error}"
         if wrong:

@@ -52,7 +52,7 @@ impl<T: Pod> Mapping<T> {
         let too_large = |_| io::Error::from(io::ErrorKind::OutOfMemory);
         let start = usize::try_from(data.start).map_err(too_large)?;
         let end = isize::try_from(data.end).map_err(too_large)?.cast_unsigned();
-        assert!(start <= end && end > 0);
+        assert!(start <= end);
         let map = map_file(file, end, mode)?;
         let first = map.as_mut_ptr().wrapping_add(start).cast::<T>();
         let len = (end - start) / size_of::<T>();
@@ -91,7 +91,8 @@ impl<T: Pod> Mapping<T> {
         let end =
             isize::try_from(byte_len).ok().and_then(|len| len.checked_add_unsigned(self.start));
         let end = end.ok_or(io::ErrorKind::OutOfMemory)?.cast_unsigned();
-        if end > self.map.len() || cfg!(not(unix)) {
+        // Without any bytes before, none of the file are mapped.
+        if end > self.map.len() || self.start + self.len == 0 || cfg!(not(unix)) {
             let room = end.saturating_mul(2).max(MIN_ROOM);
             let roomy = if cfg!(unix) { map_file(file, room, self.mode).ok() } else { None };
             self.map = match roomy {
@@ -177,6 +178,10 @@ const MIN_ROOM: usize = if cfg!(target_pointer_width = "64") { 1 << 30 } else { 
 /// Maps the first `len` bytes of a file, whether or not it has them.
 fn map_file(file: &File, len: usize, mode: MapMode) -> io::Result<MmapRaw> {
     let mut options = MmapOptions::new();
+    if len == 0 {
+        // No system maps no bytes, and none are needed.
+        return Ok(options.len(1).map_anon()?.into());
+    }
     options.len(len);
     match mode {
         MapMode::Read => options.map_raw_read_only(file),
