@@ -87,10 +87,9 @@ impl StackOptions {
     ///
     /// By default a file that is read takes no lock. With one, it is held while the file is open,
     /// so not by all files at once.
-    pub const fn files(self, files: OpenOptions) -> Self {
-        // Not assigned: that would drop the old ones, which a `const fn` may not.
-        let StackOptions { max_open, overwrite, .. } = self;
-        StackOptions { max_open, overwrite, files }
+    pub fn files(mut self, files: OpenOptions) -> Self {
+        self.files = files;
+        self
     }
 
     /// Opens files as one array to read; see [`Stack::open`].
