@@ -425,7 +425,7 @@ fn check_dtype<T: Element>(dtype: &DType, path: &Path) -> Result<()> {
         return Ok(());
     }
     let (found, expected) = (describe(dtype), describe(&T::dtype()));
-    Err(Error::DTypeMismatch { path: path.to_path_buf(), found, expected })
+    Err(Error::DTypeMismatch { path: path.to_path_buf(), found, expected, hint: dtype.hint() })
 }
 
 /// Bytes of header and data together.
