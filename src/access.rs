@@ -13,10 +13,19 @@ pub trait Access: sealed::Sealed + Send + Sync + 'static {
 }
 
 /// Access that may change elements: [`ReadWrite`] or [`CopyOnWrite`].
+#[diagnostic::on_unimplemented(
+    message = "this array is only read: open it with `open_mut` or `open_cow`",
+    label = "its elements cannot be changed"
+)]
 pub trait Writable: Access {}
 
 /// Access that sees what the file holds, and nothing else: [`ReadOnly`] or [`ReadWrite`]. Pages of
 /// such an array can be let go, because the file has them.
+#[diagnostic::on_unimplemented(
+    message = "what was written to a copy-on-write array is in memory only, so its pages cannot be let \
+               go: open it with `open` or `open_mut`",
+    label = "its pages stay in memory"
+)]
 pub trait Evictable: Access {}
 
 /// The array is only read; NumPy's mode `r`.

@@ -74,8 +74,9 @@ impl<T: Element> NpyFile<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadyExists`]; [`Error::StorageFull`], [`Error::FileTooLarge`] and
-    /// [`Error::CannotReserve`] where the space cannot be had; [`Error::ShapeOverflow`];
+    /// [`Error::AlreadyExists`], and [`Error::NotRegular`] where a directory has the name;
+    /// [`Error::StorageFull`], [`Error::FileTooLarge`] and [`Error::CannotReserve`] where the space
+    /// cannot be had; [`Error::ShapeOverflow`];
     /// [`Error::TooManyAxes`]; [`Error::Io`]. No file is left behind then.
     pub fn create(
         path: impl AsRef<Path>,

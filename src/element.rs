@@ -81,7 +81,7 @@ pub(crate) fn check_dtype<T: Element>(dtype: &DType, path: &Path) -> Result<()> 
 #[cold]
 pub(crate) fn mismatch<T: Element>(dtype: &DType, path: &Path) -> Error {
     let (found, expected) = (describe(dtype), describe(&T::dtype()));
-    Error::DTypeMismatch { path: path.to_path_buf(), found, expected }
+    Error::DTypeMismatch { path: path.to_path_buf(), found, expected, hint: dtype.hint() }
 }
 
 /// An element type as messages show it: `float32 ('<f4')`.

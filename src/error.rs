@@ -48,12 +48,19 @@ pub enum Error {
     },
     /// Somebody, in this process or another, holds a lock on the file.
     #[error(
-        "{path:?} is already open elsewhere, in this process or another: close it there, read it by \
-         position as `NpyFile`, or open each of its writers with `lock(Lock::Cooperative)`"
+        "{path:?} is already open elsewhere, in this process or another: {}",
+        if *overwriting {
+            "close it there before you overwrite it, or choose another name"
+        } else {
+            "close it there, read it by position as `NpyFile`, or open each of its writers with \
+             `lock(Lock::Cooperative)`"
+        }
     )]
     AlreadyOpen {
         /// The locked file.
         path: PathBuf,
+        /// Was another file to take its place?
+        overwriting: bool,
     },
     /// The name kept changing its file while it was being opened.
     #[error("{path:?} was replaced again and again while it was being opened: try later")]
@@ -249,11 +256,11 @@ pub enum Error {
     },
 
     /// The file does not begin as an `.npy` file does.
-    #[error("{} is not an .npy file: it begins with {found}, not with \"\\x93NUMPY\"", name(path))]
+    #[error("{}", not_npy(path, found))]
     HeaderMagic {
         /// The file.
         path: PathBuf,
-        /// Its first bytes, escaped, with a guess at what it is.
+        /// Its first bytes, escaped, with a guess at what it is; nothing for an empty file.
         found: String,
     },
     /// A version of the format that does not exist yet.
@@ -343,10 +350,7 @@ pub enum Error {
     },
 
     /// The file holds another element type than the one asked for.
-    #[error(
-        "{path:?} holds {found}, not {expected}: open it as the type that it holds, where this crate \
-         has it, or convert it in Python with `a.astype(...)`"
-    )]
+    #[error("{path:?} holds {found}, not {expected}: {hint}")]
     DTypeMismatch {
         /// The file.
         path: PathBuf,
@@ -354,6 +358,8 @@ pub enum Error {
         found: String,
         /// The element type asked for, likewise.
         expected: String,
+        /// The type to take for such a file, or what to do with it in Python where there is none.
+        hint: String,
     },
     /// The file holds elements of a type that [`AnyFile`](crate::AnyFile) and
     /// [`AnyArray`](crate::AnyArray) have no variant for.
@@ -424,11 +430,11 @@ pub enum Error {
     },
 
     /// An index, window or axis list with the wrong number of axes.
-    #[error("the array has {expected} axes, but {found} were given")]
+    #[error("the array has {expected} axes, not {found}")]
     RankMismatch {
         /// Axes of the array.
         expected: usize,
-        /// Axes given.
+        /// Axes given, or of the type that the array was to become.
         found: usize,
     },
     /// More axes than NumPy allows.
@@ -560,7 +566,7 @@ impl Error {
     pub(crate) fn with_path(mut self, file: &Path) -> Error {
         match &mut self {
             Error::Io { path, .. }
-            | Error::AlreadyOpen { path }
+            | Error::AlreadyOpen { path, .. }
             | Error::NotRegular { path, .. }
             | Error::Replaced { path }
             | Error::HeaderMagic { path, .. }
@@ -587,6 +593,15 @@ fn name(path: &Path) -> String {
     if path.as_os_str().is_empty() { "this data".to_owned() } else { format!("{path:?}") }
 }
 
+/// Why a file that does not begin as it should is no `.npy` file.
+fn not_npy(path: &Path, found: &str) -> String {
+    let (name, magic) = (name(path), r#""\x93NUMPY""#);
+    match found {
+        "" => format!("{name} is empty, and an .npy file begins with {magic}: save it again"),
+        _ => format!("{name} is not an .npy file: it begins with {found}, not with {magic}"),
+    }
+}
+
 /// The operating system's words for an error that was remembered as numbers.
 fn os_error(kind: io::ErrorKind, os_code: Option<i32>) -> io::Error {
     os_code.map_or_else(|| kind.into(), io::Error::from_raw_os_error)
@@ -607,6 +622,13 @@ mod tests {
     fn a_full_disk_has_its_own_variant() {
         let error = Error::io(Path::new("a.npy"), "write", 7, io::ErrorKind::StorageFull.into());
         assert!(matches!(error, Error::StorageFull { needed: 7, .. }), "{error:?}");
+    }
+
+    #[test]
+    fn what_is_overwritten_cannot_be_shared() {
+        let error = |overwriting| Error::AlreadyOpen { path: "a.npy".into(), overwriting };
+        assert!(error(false).to_string().contains("Lock::Cooperative"));
+        assert!(error(true).to_string().ends_with("overwrite it, or choose another name"));
     }
 
     #[test]

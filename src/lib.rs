@@ -52,7 +52,8 @@
 //! | know what a file holds before choosing a type | [`Header::read`], [`DType`] |
 //! | open a file whose element type is known only then | [`AnyFile`], [`AnyArray`], [`with_any!`] |
 //! | name a part of an array | [`s!`], or ranges as a [`Window`] |
-//! | go through an array block by block | `row_blocks` and `tiles`: [windows of a file](Tiles), [parts of a view](ViewTiles) |
+//! | go through an array block by block | `row_blocks` and `tiles`: [windows of a file](Tiles); `outer_blocks` and `tiles`: [parts of a view](ViewTiles) |
+//! | append to an array, and follow one that grows | [`NpyFile::append`], [`NpyFile::refresh`], [`NpyFile::recover`] |
 //! | look at elements in memory another way, or change them | [`View`], [`ViewMut`] |
 //! | hold what was read | [`Array`] |
 //! | compute, as with NumPy | a [`View`] as ndarray's, with the feature `ndarray-0_17` |
@@ -97,7 +98,8 @@
 //!     let [rows, columns] = [file.shape()[0], file.shape()[1]];
 //!     let mut sums = vec![0.0; columns];
 //!     let mut buffer = vec![0.0; 4096 * columns];
-//!     for window in file.row_blocks(4096)? {
+//!     // Whole rows, whatever the file's order; `row_blocks` of one in Fortran order are columns.
+//!     for window in file.tiles([4096, columns.max(1)])? {
 //!         let block = &mut buffer[..window.len()];
 //!         file.read_window_into(window, block)?;
 //!         for row in block.chunks_exact(columns) {
@@ -108,8 +110,15 @@
 //! }
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("a.npy");
-//! # mmap_array::save(&path, &mmap_array::Array::from_vec([2, 2], vec![1.0_f32, 2.0, 3.0, 4.0])?)?;
-//! # assert_eq!(column_means(&NpyFile::open(&path)?)?, [2.0, 3.0]);
+//! # let table = (0..15_000).map(|element| (element % 3) as f32).collect();
+//! # let table = mmap_array::Array::from_vec([5000, 3], table)?;
+//! # for order in [mmap_array::Order::C, mmap_array::Order::Fortran] {
+//! #     mmap_array::OpenOptions::new().order(order).overwrite(true).save(&path, &table)?;
+//! #     let file = NpyFile::open(&path)?;
+//! #     assert_eq!((file.order(), column_means(&file)?), (order, vec![0.0, 1.0, 2.0]));
+//! # }
+//! # mmap_array::OpenOptions::new().overwrite(true).create_file::<f32>(&path, [7, 0])?;
+//! # assert!(column_means(&NpyFile::open(&path)?)?.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -119,9 +128,9 @@
 //! use mmap_array::{MmapArrayMut, Result};
 //!
 //! fn to_celsius(array: &mut MmapArrayMut<f32>) -> Result<()> {
-//!     let rows = array.shape()[0].div_ceil(4);
+//!     let rows = array.shape()[0].div_ceil(4).max(1);
 //!     std::thread::scope(|scope| {
-//!         for (_, mut block) in array.view_mut().row_blocks(rows)? {
+//!         for (_, mut block) in array.view_mut().outer_blocks(rows)? {
 //!             scope.spawn(move || block.map_inplace(|kelvin| *kelvin -= 273.15));
 //!         }
 //!         Ok(())
@@ -131,38 +140,103 @@
 //! # // SAFETY: nobody else knows of this file.
 //! # let mut array = unsafe { mmap_array::MmapArray::create(folder.path().join("a.npy"), [600, 2])? };
 //! # to_celsius(&mut array)?;
-//! # assert!(array.view().iter().all(|&celsius| celsius == -273.15));
+//! # assert!(array.iter().all(|&celsius| celsius == -273.15));
+//! # // SAFETY: as above.
+//! # to_celsius(&mut unsafe { mmap_array::MmapArray::create(folder.path().join("b.npy"), [0, 2])? })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Stream through a mapped array larger than memory: bring the next block in on another thread
-//! while this one is worked on, and let go of what is done:
+//! Stream through a mapped array larger than memory, in blocks of 64 MiB: bring the next one in on
+//! another thread while this one is worked on, and let go of what is done. That needs no
+//! [`Advice`]: each page is asked for before it is touched.
 //!
 //! ```
-//! use mmap_array::{MmapArray, Result};
+//! use mmap_array::{Access, MmapArray, Result, Tiles};
+//!
+//! /// Blocks of whole rows along the slowest axis, whose stride is the longest.
+//! fn blocks<A: Access>(array: &MmapArray<f32, A>) -> Result<Tiles> {
+//!     let row = array.strides().iter().copied().max().unwrap_or(1).max(1) as usize;
+//!     array.row_blocks(((64 << 20) / size_of::<f32>() / row).max(1))
+//! }
 //!
 //! fn total(array: &MmapArray<f32>) -> Result<f64> {
 //!     let mut sum = 0.0;
-//!     let mut windows = array.row_blocks(1024)?;
+//!     let mut windows = blocks(array)?;
 //!     let mut next = windows.next();
 //!     while let Some(window) = next {
 //!         next = windows.next();
 //!         std::thread::scope(|scope| {
-//!             if let Some(ahead) = &next {
-//!                 scope.spawn(move || array.prefetch(ahead));
-//!             }
-//!             let block = array.view().window(&window)?;
+//!             let ahead = next.as_ref().map(|next| scope.spawn(move || array.prefetch(next)));
+//!             let block = array.window(&window)?;
 //!             sum = block.fold(sum, |sum, &element| sum + f64::from(element));
-//!             array.evict(&window)
+//!             array.evict(&window)?;
+//!             ahead.map_or(Ok(()), |ahead| ahead.join().expect("no panic"))
 //!         })?;
 //!     }
 //!     Ok(sum)
 //! }
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("a.npy");
-//! # mmap_array::save(&path, &mmap_array::Array::from_vec([3000, 2], vec![0.5_f32; 6000])?)?;
+//! # // 96 MiB of holes, in two blocks.
+//! # use mmap_array::Order;
+//! # for (order, shape) in [(Order::C, [3, 8 << 20]), (Order::Fortran, [8 << 20, 3])] {
+//! #     let options = mmap_array::OpenOptions::new().order(order).overwrite(true);
+//! #     let options = options.allocation(mmap_array::Allocation::Sparse);
+//! #     let file = options.create_file::<f32>(&path, shape)?;
+//! #     file.write_window([0..1, 0..1], &[1.5])?;
+//! #     file.write_window([shape[0] - 1..shape[0], shape[1] - 1..shape[1]], &[2.5])?;
+//! #     file.close()?;
+//! #     // SAFETY: nobody else knows of this file.
+//! #     let array = unsafe { MmapArray::open(&path)? };
+//! #     assert_eq!((blocks(&array)?.len(), total(&array)?), (2, 4.0));
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Fill one that is larger than memory the same way: what a block has is on stable storage before
+//! its pages go, and the next one finds room.
+//!
+//! ```
+//! use mmap_array::{MmapArrayMut, Result};
+//! # use mmap_array::Tiles;
+//! # fn blocks(array: &MmapArrayMut<f32>) -> Result<Tiles> { array.row_blocks(1024) }
+//!
+//! fn fill(array: &mut MmapArrayMut<f32>) -> Result<()> {
+//!     for window in blocks(array)? { // as above
+//!         array.window_mut(&window)?.fill(288.15);
+//!         array.flush_window(&window)?;
+//!         array.evict(&window)?;
+//!     }
+//!     Ok(())
+//! }
+//! # let folder = tempfile::tempdir()?;
 //! # // SAFETY: nobody else knows of this file.
-//! # assert_eq!(total(&unsafe { MmapArray::open(&path)? })?, 3000.0);
+//! # let mut array = unsafe { mmap_array::MmapArray::create(folder.path().join("a.npy"), [3000, 2])? };
+//! # fill(&mut array)?;
+//! # assert!(array.iter().all(|&kelvin| kelvin == 288.15));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Append to an array, and follow it from elsewhere. Rows are there for others, and after a power
+//! cut, when they are flushed. (The lock of a mapped reader keeps writers out, so followers read by
+//! position, or ask for [`Lock::Off`]: growing breaks nothing of a mapping's contract.)
+//!
+//! ```
+//! use mmap_array::NpyFile;
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("log.npy");
+//!
+//! let mut log = NpyFile::<f32>::create(&path, [0, 3])?;
+//! let mut reader = NpyFile::<f32>::open(&path)?; // in another process, say
+//! for hour in 0..24 {
+//!     log.append(&[hour as f32; 3])?;
+//!     assert!(!reader.refresh()?); // nothing new so far
+//!     log.flush()?;
+//!     assert!(reader.refresh()?);
+//!     let row = reader.read_slice(mmap_array::s![-1])?;
+//!     assert_eq!((reader.shape()[0], row[[2]]), (hour + 1, hour as f32));
+//! }
+//! log.close()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -172,7 +246,7 @@
 //! use mmap_array::{NpyFile, Result};
 //!
 //! fn fill(file: &NpyFile<u32, mmap_array::ReadWrite>) -> Result<()> {
-//!     let blocks: Vec<_> = file.row_blocks(file.shape()[0].div_ceil(4))?.collect();
+//!     let blocks: Vec<_> = file.row_blocks(file.shape()[0].div_ceil(4).max(1))?.collect();
 //!     std::thread::scope(|scope| {
 //!         let threads: Vec<_> = blocks
 //!             .iter()
@@ -188,6 +262,7 @@
 //! # let file = NpyFile::<u32>::create(folder.path().join("a.npy"), [8, 2])?;
 //! # fill(&file)?;
 //! # assert_eq!(file.read()?.as_slice()[2..6], [0, 0, 2, 2]);
+//! # fill(&NpyFile::<u32>::create(folder.path().join("b.npy"), [0, 2])?)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -237,6 +312,9 @@
 //!    writers ask for [`Lock::Cooperative`].
 //! 7. Memory stays bounded by the windows that are asked for, whatever the size of the array. What
 //!    is mapped is the system's to keep or let go.
+//! 8. An array that [grows](NpyFile::append) keeps the rows that a flush has committed: a crash at
+//!    any instant leaves those, or those that were being committed as well, and never wrong ones.
+//!    No reader of this crate sees a part of a header.
 //!
 //! # Quirks
 //!
@@ -250,8 +328,13 @@
 //! 7. Locks order handles of this crate, and other programs that use `flock`; nothing keeps
 //!    another program from writing to the file.
 //! 8. A copy-on-write array is no snapshot: what it has not written shows the file.
-//! 9. A store through a view dirties the whole page or folio, up to 2 MiB: write small pieces with
-//!    `write_window`, which on Linux goes by position.
+//! 9. A store through a view dirties the whole page, or group of pages up to 2 MiB: write small pieces
+//!    with `write_window`, which on Linux goes by position.
+//! 10. `iter().sum::<f32>()` adds in `f32`, one after the other: 2^25 ones make 16777216, where NumPy,
+//!     which adds in pairs, has all of them. Fold into an `f64`.
+//! 11. A handle that appended rows and is dropped, not closed, leaves them behind the array as a
+//!     [tail](NpyFile::uncommitted_tail): opening goes on without them, growing is refused until
+//!     [`NpyFile::recover`] cuts them off or adopts them.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc(test(attr(deny(warnings))))]

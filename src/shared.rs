@@ -13,7 +13,8 @@ use crate::error::Result;
 ///
 /// Clones are handles of the same array, as those of an [`Arc`]. [`read`](Self::read) and
 /// [`write`](Self::write) wait for the lock and give a guard, which is the array as long as it
-/// lives; a reader behind a guard never sees half of what a writer does.
+/// lives; a reader behind a guard never sees half of what a writer does. The file is open, and
+/// locked, until the last handle is closed or dropped.
 ///
 /// # What it orders, and what it does not
 ///
@@ -142,6 +143,10 @@ impl<T: Element> SharedMmapArray<T> {
 
     /// Flushes the array, and closes it where this is its last handle: then it is published where
     /// it waits for that. Of handles that are closed at the same time, exactly one is the last.
+    ///
+    /// Where other handles live on, this is `Ok` as well, and the file stays open, locked and, where
+    /// it waits for the close, without its name: [`try_into_inner`](Self::try_into_inner) tells
+    /// whether this handle is the last.
     ///
     /// Dropping a handle instead flushes nothing, publishes nothing and tells of no error.
     ///

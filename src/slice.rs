@@ -61,8 +61,9 @@ fn after(end: isize) -> Option<isize> {
     if end == -1 { None } else { Some(end.saturating_add(1)) }
 }
 
-// Integer literals in `s![]` are i32, lengths are usize, negative numbers may be isize. A number
-// too large for isize is out of bounds anyway, so it may saturate.
+// Integer literals in `s![]` are i32, lengths are usize, negative numbers may be isize, and numbers
+// that were read from somewhere any of the others. A number too large for isize is out of bounds
+// anyway, so it may saturate.
 macro_rules! impl_from_integers {
     ($($int:ty),*) => {$(
         impl From<$int> for SliceItem {
@@ -102,11 +103,13 @@ macro_rules! impl_from_integers {
         }
     )*};
 }
-impl_from_integers!(i32, isize, usize);
+impl_from_integers!(i32, i64, isize, u32, u64, usize);
 
 /// Names a part of an array, as ndarray's macro of the same name does.
 ///
-/// One item for each axis, separated by commas; trailing axes that are not named are whole:
+/// One item for each axis, separated by commas; trailing axes that are not named are whole. Indices
+/// and bounds are `usize`, `isize`, `i32` (as literals are), `u32`, `i64` or `u64`; those of one range
+/// have one type:
 ///
 /// | item | keeps |
 /// |---|---|
@@ -325,6 +328,35 @@ mod tests {
                 SliceItem::Ellipsis,
             ]
         );
+    }
+
+    #[test]
+    fn indices_may_be_any_of_the_usual_integers() {
+        let (a, b, c, d, e) = (1_u32, -2_i64, 3_u64, 4_usize, 5_isize);
+        let range = |start, end| SliceItem::Range { start, end: Some(end), step: 1 };
+        assert_eq!(
+            s![a, b, c, d, e, ..a, 0..=c, b..-1, 0..d],
+            [
+                SliceItem::Index(1),
+                SliceItem::Index(-2),
+                SliceItem::Index(3),
+                SliceItem::Index(4),
+                SliceItem::Index(5),
+                range(0, 1),
+                range(0, 4),
+                range(-2, -1),
+                range(0, 4),
+            ]
+        );
+        let far = s![u64::MAX, i64::MIN..];
+        assert!(matches!(
+            layout(&[2, 3]).slice(&far[..1]),
+            Err(Error::OutOfBounds { axis: 0, .. })
+        ));
+        assert!(matches!(
+            layout(&[2, 3]).slice(&far[1..]),
+            Err(Error::OutOfBounds { axis: 0, .. })
+        ));
     }
 
     #[test]

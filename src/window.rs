@@ -1,6 +1,7 @@
 //! Windows: a box of an array as start and shape, and iterators that cover an array with boxes.
 //! Integers in, integers out; no data is touched.
 
+use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::Range;
 
@@ -21,9 +22,10 @@ use crate::layout::{Layout, MAX_NDIM, Order};
 /// let window = Window::from([0..31, 10..20]);
 /// assert_eq!((window.start(), window.shape()), (&[0, 10][..], &[31, 10][..]));
 /// assert_eq!(window, Window::new([0, 10], [31, 10])?);
+/// assert_eq!(format!("{window:?}"), "Window([0..31, 10..20])");
 /// # Ok::<(), mmap_array::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Window {
     start: Dims<usize>,
     shape: Dims<usize>,
@@ -62,6 +64,19 @@ impl Window {
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         &self.shape
+    }
+
+    /// The indices along each axis, as ranges.
+    pub fn ranges(&self) -> impl ExactSizeIterator<Item = Range<usize>> {
+        (0..self.ndim()).map(|axis| self.range(axis))
+    }
+
+    /// As it was given, also the first that ends before it starts.
+    fn range(&self, axis: usize) -> Range<usize> {
+        match self.reversed {
+            Some((reversed, start, end)) if reversed == axis => start..end,
+            _ => self.start[axis]..self.start[axis] + self.shape[axis],
+        }
     }
 
     /// The number of axes.
@@ -106,6 +121,15 @@ impl Window {
             }
         }
         Ok((position, layout.with_shape(&self.shape)))
+    }
+}
+
+/// Shows the ranges: `Window([0..31, 10..20])`.
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ranges: Vec<_> = self.ranges().collect();
+        // On one line, also where what it is in takes many.
+        write!(f, "Window({ranges:?})")
     }
 }
 
@@ -316,6 +340,16 @@ mod tests {
         ));
         assert!(Window::new([1], [usize::MAX]).is_err());
         assert!(Window::new([1], [1, 1]).is_err());
+    }
+
+    #[test]
+    #[allow(clippy::reversed_empty_ranges)]
+    fn a_window_shows_the_ranges_it_was_made_of() {
+        let ranges = [0..3, 4..2, 5..5];
+        let window = Window::from(&ranges);
+        assert!(window.ranges().eq(ranges));
+        assert_eq!(format!("{window:?}"), "Window([0..3, 4..2, 5..5])");
+        assert_eq!(format!("{:#?}", Window::new([2], [3]).unwrap()), "Window([2..5])");
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn broken_files_are_named_and_the_others_are_still_described() {
     let cases = [
         ("no such.npy", "cannot open"),
         ("", "is a directory, not a regular file"),
-        ("empty.npy", "it is empty"),
+        ("empty.npy", "is empty, and an .npy file begins with"),
         ("text.npy", "is not an .npy file"),
         ("header.npy", "ends inside its header: it has 50 bytes of 128"),
         ("data.npy", "cut short: 1 byte is missing; header and data need 130 bytes"),

@@ -222,7 +222,7 @@ fn write_anomalies(air: &MmapArray<f32>, base: &[f64], path: &Path) -> Result<()
     // Hides itself where there is no terminal.
     let style = ProgressStyle::with_template("  {bar:40} {pos} of {len} years")?;
     let progress = ProgressBar::new(air.shape()[0] as u64).with_style(style);
-    for (window, decade) in air.view().row_blocks(DECADE)? {
+    for (window, decade) in air.view().outer_blocks(DECADE)? {
         let pairs = decade.iter().zip(base.iter().cycle());
         let differences = pairs.map(|(&kelvin, base)| (f64::from(kelvin) - base) as f32);
         anomalies.write_window(&window, &differences.collect::<Vec<_>>())?;
@@ -242,7 +242,7 @@ fn prove(air: &MmapArray<f32>, base: &[f64], path: &Path) -> Result<()> {
 
     // The values are multiples of 2^-15 K, so their sum is exact in f64, in whatever order.
     let (mut sum, mut min, mut max, mut restored) = (0.0, f32::INFINITY, f32::NEG_INFINITY, 0);
-    for (window, source) in air.view().row_blocks(DECADE)? {
+    for (window, source) in air.view().outer_blocks(DECADE)? {
         let anomalies = anomalies.read_window(&window)?;
         let base = base.iter().cycle();
         for ((&kelvin, &anomaly), base) in source.iter().zip(&anomalies).zip(base) {

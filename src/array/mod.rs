@@ -1,10 +1,11 @@
 //! [`MmapArray`]: an [`NpyFile`] and a mapping of it.
 //!
 //! Its doors (`open`, `open_mut`, `open_cow`, `create`) stand in `doors.rs`, what changes elements and
-//! files in `write.rs`. Everything about the file (header, layout, windows by position, flushing) is
+//! files in `write.rs`, what it has from views in `parts.rs`. Everything about the file (header, layout, windows by position, flushing) is
 //! the `NpyFile`'s.
 
 mod growth;
+mod parts;
 mod write;
 
 use std::fmt;
@@ -149,7 +150,7 @@ const PREFETCH_GAP: usize = 64 << 10;
 ///
 /// and none where the array is only read:
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0277
 /// # fn f(mut array: mmap_array::MmapArray<f32>) {
 /// array.view_mut().fill(0.0);
 /// # }
@@ -245,7 +246,7 @@ impl<T: Element, A: Access> MmapArray<T, A> {
         self.file.dtype()
     }
 
-    /// The file's header, as it was when the file was opened.
+    /// The file's header, with the length that this handle has.
     #[must_use]
     pub fn header(&self) -> &Header {
         self.file.header()
@@ -273,7 +274,8 @@ impl<T: Element, A: Access> MmapArray<T, A> {
         &self.file
     }
 
-    /// Windows of `rows` indices along the slowest axis; see [`NpyFile::row_blocks`].
+    /// Windows of `rows` indices along the slowest axis; see [`NpyFile::row_blocks`]. (The blocks of
+    /// [`View::outer_blocks`] go along the first.)
     ///
     /// # Errors
     ///
@@ -429,6 +431,7 @@ fn bytes_of<T>(elements: Range<usize>) -> Range<usize> {
 
 #[cold]
 #[inline(never)]
+#[track_caller]
 fn outside(layout: &Layout, index: &[usize]) -> ! {
     panic!("{}", layout.position_error(index))
 }
@@ -439,9 +442,13 @@ impl<T: Element, A: Access, I: AsRef<[usize]>> Index<I> for MmapArray<T, A> {
     type Output = T;
 
     #[inline]
+    #[track_caller]
     fn index(&self, index: I) -> &T {
         let index = index.as_ref();
-        self.get(index).unwrap_or_else(|| outside(self.file.layout(), index))
+        match self.get(index) {
+            Some(element) => element,
+            None => outside(self.file.layout(), index),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::IndexMut;
 
 use super::{MmapArray, bytes_of, outside};
-use crate::access::{ReadWrite, Writable};
+use crate::access::{Access, ReadWrite, Writable};
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::file::NpyFile;
@@ -14,14 +14,18 @@ use crate::transfer;
 use crate::view::{View, ViewMut};
 use crate::window::Window;
 
-impl<T: Element, A: Writable> MmapArray<T, A> {
+impl<T: Element, A: Access> MmapArray<T, A> {
     /// The whole array as a view to change. Touches no page.
     ///
-    /// A store dirties the whole page or folio that it falls into, which may be 2 MiB: for small
-    /// pieces here and there, [`write_window`](Self::write_window) is cheaper to flush. Storing to
-    /// a [sparse](crate::Allocation::Sparse) file on a full disk raises `SIGBUS`.
+    /// A store dirties the whole page that it falls into, or the group of pages up to 2 MiB that the
+    /// system keeps as one: for small pieces here and there, [`write_window`](Self::write_window) is
+    /// cheaper to flush. Storing to a [sparse](crate::Allocation::Sparse) file on a full disk raises
+    /// `SIGBUS`.
     #[must_use]
-    pub fn view_mut(&mut self) -> ViewMut<'_, T> {
+    pub fn view_mut(&mut self) -> ViewMut<'_, T>
+    where
+        A: Writable,
+    {
         self.part_mut(0, self.file.layout().clone())
     }
 
@@ -30,12 +34,18 @@ impl<T: Element, A: Writable> MmapArray<T, A> {
     /// # Errors
     ///
     /// As [`View::slice`].
-    pub fn slice_mut(&mut self, items: impl AsRef<[SliceItem]>) -> Result<ViewMut<'_, T>> {
+    pub fn slice_mut(&mut self, items: impl AsRef<[SliceItem]>) -> Result<ViewMut<'_, T>>
+    where
+        A: Writable,
+    {
         let (start, part) = self.file.layout().slice(items.as_ref())?;
         Ok(self.part_mut(start, part))
     }
 
-    fn part_mut(&mut self, start: isize, part: Layout) -> ViewMut<'_, T> {
+    pub(super) fn part_mut(&mut self, start: isize, part: Layout) -> ViewMut<'_, T>
+    where
+        A: Writable,
+    {
         let view = ViewMut::from_layout(self.mapping.elements_mut(), start, part);
         view.expect("the mapping holds the layout's elements")
     }
@@ -43,7 +53,10 @@ impl<T: Element, A: Writable> MmapArray<T, A> {
     /// All elements as one slice to change, where the array is in C order (or could as well be).
     /// Touches no page.
     #[must_use]
-    pub fn as_mut_slice(&mut self) -> Option<&mut [T]> {
+    pub fn as_mut_slice(&mut self) -> Option<&mut [T]>
+    where
+        A: Writable,
+    {
         self.file.layout().is_contiguous(Order::C).then(|| self.mapping.elements_mut())
     }
 
@@ -51,7 +64,10 @@ impl<T: Element, A: Writable> MmapArray<T, A> {
     /// axes.
     #[must_use]
     #[inline]
-    pub fn get_mut(&mut self, index: impl AsRef<[usize]>) -> Option<&mut T> {
+    pub fn get_mut(&mut self, index: impl AsRef<[usize]>) -> Option<&mut T>
+    where
+        A: Writable,
+    {
         let position = self.file.layout().position(index.as_ref())?;
         self.mapping.elements_mut().get_mut(position as usize)
     }
@@ -67,7 +83,10 @@ impl<T: Element, A: Writable> MmapArray<T, A> {
     ///
     /// On Linux one positional write for each run of the window in the file, which dirties no more
     /// than is written; elsewhere, and for copy-on-write arrays, a copy into the mapping.
-    pub fn write_window(&mut self, window: impl Into<Window>, elements: &[T]) -> Result<()> {
+    pub fn write_window(&mut self, window: impl Into<Window>, elements: &[T]) -> Result<()>
+    where
+        A: Writable,
+    {
         let (start, part) = window.into().select(self.file.layout())?;
         if elements.len() != part.len() {
             return Err(Error::LenMismatch { expected: part.len(), found: elements.len() });
@@ -86,12 +105,18 @@ impl<T: Element, A: Writable> MmapArray<T, A> {
         &mut self,
         items: impl AsRef<[SliceItem]>,
         view: impl Into<View<'v, T>>,
-    ) -> Result<()> {
+    ) -> Result<()>
+    where
+        A: Writable,
+    {
         let (start, part) = self.file.layout().slice(items.as_ref())?;
         self.write_part(start, part, &view.into())
     }
 
-    fn write_part(&mut self, start: isize, part: Layout, from: &View<'_, T>) -> Result<()> {
+    fn write_part(&mut self, start: isize, part: Layout, from: &View<'_, T>) -> Result<()>
+    where
+        A: Writable,
+    {
         if A::WRITES && WRITES_SHOW_IN_MAPPINGS {
             return self.file.write_from(start, part, from);
         }
@@ -185,6 +210,7 @@ impl<T: Element> MmapArray<T, ReadWrite> {
 /// Panics as `Index` does; [`MmapArray::get_mut`] does not.
 impl<T: Element, A: Writable, I: AsRef<[usize]>> IndexMut<I> for MmapArray<T, A> {
     #[inline]
+    #[track_caller]
     fn index_mut(&mut self, index: I) -> &mut T {
         let index = index.as_ref();
         match self.file.layout().position(index) {

@@ -39,8 +39,8 @@ use crate::window::{Tiles, Window};
 /// Windows come from ranges, from [`row_blocks`](Self::row_blocks) and [`tiles`](Self::tiles);
 /// for everything else take a slice.
 ///
-/// All methods but `close` take `&self`: threads may share one handle, and those that write see to it that
-/// their windows do not overlap. A window is not read or written in one instant; what overlaps a
+/// All methods but `close` and those that change the length take `&self`: threads may share one
+/// handle, and those that write see to it that their windows do not overlap. A window is not read or written in one instant; what overlaps a
 /// concurrent write may show a mixture.
 ///
 /// # Example
@@ -190,6 +190,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
 
     /// Windows of `rows` indices along the slowest axis (the first in C order, the last in
     /// Fortran order), whole along all others: each is one contiguous piece of the file.
+    /// [`View::outer_blocks`] goes along the first axis instead, and so does a [tile](Self::tiles)
+    /// of the shape `[rows, columns]`, whatever the order.
     ///
     /// # Errors
     ///

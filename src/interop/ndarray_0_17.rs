@@ -5,6 +5,8 @@
 //! |---|---|---|
 //! | [`View`], `&View` | [`ArrayView`] | nothing |
 //! | [`ViewMut`] | [`ArrayViewMut`] | nothing |
+//! | [`&MmapArray`](crate::MmapArray) | [`ArrayView`] | nothing |
+//! | [`&mut MmapArrayMut`](crate::MmapArrayMut), [`&mut MmapArrayCow`](crate::MmapArrayCow) | [`ArrayViewMut`] | nothing |
 //! | [`ArrayView`], `&ArrayBase` | [`View`] | nothing |
 //! | [`ArrayViewMut`], `&mut ArrayBase` | [`ViewMut`] | nothing |
 //! | [`crate::Array`] | [`Array`] | nothing |
@@ -14,24 +16,32 @@
 //! [`Error::RankMismatch`] (`ArrayViewD` takes any rank), one of more than 64 axes is
 //! [`Error::TooManyAxes`].
 //!
+//! There are two macros `s!`: [ours](crate::s) slices our arrays and views, [ndarray's](s!) its own.
+//! They read the same, and where both are needed one of them goes by its path.
+//!
 //! ```
 //! use mmap_array::ndarray_0_17::{ArrayView3, ArrayViewMut3, Axis};
-//! use mmap_array::{Array, View, s};
+//! use mmap_array::{MmapArray, View, s};
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("t2m.npy");
 //!
-//! let mut array = Array::from_vec([365, 2, 3], vec![288.0_f32; 365 * 2 * 3])?;
-//! let mut all = ArrayViewMut3::try_from(array.view_mut())?;
-//! all -= 273.0;
+//! // SAFETY: nobody else knows of this file.
+//! let mut array = unsafe { MmapArray::<f32>::create(&path, [365, 2, 3])? };
+//! let mut all = ArrayViewMut3::try_from(&mut array)?;
+//! all += 15.0;
 //!
 //! let january = ArrayView3::try_from(array.slice(s![..31])?)?;
 //! let mean = january.mean_axis(Axis(0)).ok_or("a month without days")?;
 //! assert_eq!(View::try_from(&mean)?.to_string(), "[[15.0 15.0 15.0]\n [15.0 15.0 15.0]]");
+//! assert_eq!(ArrayView3::try_from(&array)?.sum(), 15.0 * 365.0 * 6.0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # NumPy's words and ndarray's
 //!
 //! `a` and `b` are `ArrayView`s of shapes (2, 3) and (3,), `m` is an `ArrayViewMut` of shape
-//! (2, 3), all of `f64`. The program below runs every word of the table.
+//! (2, 3), all of `f64`; `out` is an array of the crate itself, of shape (2, 3, 2), mapped to write.
+//! The program below runs every word of the table.
 //!
 //! | NumPy | ndarray |
 //! |---|---|
@@ -68,9 +78,18 @@
 //! | `m[m < 0] = 0` | `m.mapv_inplace(\|x\| if x < 0.0 { 0.0 } else { x })` |
 //! | `np.multiply(a, b, out=m)` | `Zip::from(&mut m).and(&a).and_broadcast(&b).for_each(\|m, &x, &y\| *m = x * y)` |
 //! | `np.save(path, r)` | `save(path, View::try_from(&r)?)` |
+//! | `out[0] = r` | `out.write_slice(mmap_array::s![0], View::try_from(&r)?)`, by position on Linux |
+//! | `out[0] = r` | `out.slice_mut(mmap_array::s![0])?.copy_from(View::try_from(&r)?)`, through the mapping |
+//! | `out[0] = r` | `ArrayViewMut2::try_from(out.slice_mut(mmap_array::s![0])?)?.assign(&r)`, likewise |
+//!
+//! Of the three ways to write a result into a mapped array, the last two, which store through the
+//! mapping, are the cheapest where its pages are in memory: 1 KiB takes 0.25 us instead of 4, 256 KiB
+//! two thirds of the time. The first one goes by position on Linux, touches no page of the mapping
+//! and dirties no more than it writes, so small pieces here and there are cheaper to flush; and
+//! where stores raise [`SIGBUS`](crate::MmapArray#signals), it returns an error.
 //!
 //! What makes a new array, as `&a * 2.0` does, makes all of it in memory. Of an array larger than
-//! that, go through the blocks of [`View::row_blocks`], or reduce it or change it in place: `fold`,
+//! that, go through the blocks of [`View::outer_blocks`], or reduce it or change it in place: `fold`,
 //! `sum_axis`, `mapv_inplace` and `Zip::for_each` make nothing but their result. Where shapes do not
 //! fit, ndarray's operators panic.
 //!
@@ -78,7 +97,7 @@
 //! use mmap_array::ndarray_0_17::{
 //!     ArrayView1, ArrayView2, ArrayViewMut2, Axis, NewAxis, Zip, array, concatenate, s, stack,
 //! };
-//! use mmap_array::{View, ViewMut, save};
+//! use mmap_array::{MmapArray, View, ViewMut, save};
 //!
 //! let (elements, factors) = ([1.0, -2.0, 3.0, 4.0, 9.0, -6.0], [1.0, 10.0, 100.0]);
 //! let a = ArrayView2::try_from(View::from_shape([2, 3], &elements)?)?;
@@ -137,6 +156,18 @@
 //! # let path = &folder.path().join("r.npy");
 //! save(path, View::try_from(&r)?)?;
 //! # assert_eq!(mmap_array::load::<f64>(path)?.to_string(), View::try_from(&r)?.to_string());
+//!
+//! # let path = folder.path().join("out.npy");
+//! // SAFETY: nobody else knows of this file.
+//! let mut out = unsafe { MmapArray::<f64>::create(&path, [2, 3, 2])? };
+//! out.write_slice(mmap_array::s![0], View::try_from(&r)?)?;
+//! assert_eq!(out.slice(mmap_array::s![0])?, View::try_from(&r)?);
+//! # out.view_mut().fill(0.0);
+//! out.slice_mut(mmap_array::s![0])?.copy_from(View::try_from(&r)?)?;
+//! # assert_eq!(out.slice(mmap_array::s![0])?, View::try_from(&r)?);
+//! # out.view_mut().fill(0.0);
+//! ArrayViewMut2::try_from(out.slice_mut(mmap_array::s![0])?)?.assign(&r);
+//! # assert_eq!(out.slice(mmap_array::s![0])?, View::try_from(&r)?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -146,6 +177,9 @@
 pub use ::ndarray_0_17::*;
 
 // Our `Array` and `Layout` keep their paths here: imports would hide ndarray's from our users.
+use crate::access::{Access, Writable};
+use crate::array::MmapArray;
+use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::view::{View, ViewMut};
@@ -190,6 +224,26 @@ impl<'a, T, D: Dimension> TryFrom<ViewMut<'a, T>> for ArrayViewMut<'a, T, D> {
         let mut array = unsafe { ArrayViewMut::from_shape_ptr(shape, lowest.cast_mut()) };
         backwards(layout).for_each(|axis| array.invert_axis(axis));
         Ok(array)
+    }
+}
+
+/// Copies nothing, and touches no page.
+impl<'a, T: Element, A: Access, D: Dimension> TryFrom<&'a MmapArray<T, A>> for ArrayView<'a, T, D> {
+    type Error = Error;
+
+    fn try_from(array: &'a MmapArray<T, A>) -> Result<Self> {
+        array.view().try_into()
+    }
+}
+
+/// Copies nothing, and touches no page.
+impl<'a, T: Element, A: Writable, D: Dimension> TryFrom<&'a mut MmapArray<T, A>>
+    for ArrayViewMut<'a, T, D>
+{
+    type Error = Error;
+
+    fn try_from(array: &'a mut MmapArray<T, A>) -> Result<Self> {
+        array.view_mut().try_into()
     }
 }
 
@@ -622,6 +676,24 @@ mod tests {
         assert_eq!(View::try_from(&shared).unwrap().first(), other.as_ptr());
         ViewMut::try_from(&mut other).unwrap().fill(7);
         assert_eq!((shared, other), (array![1, 2, 3].into(), array![7, 7, 7].into()));
+    }
+
+    #[test]
+    fn mapped_arrays_are_arrays_as_their_views_are() {
+        for order in [crate::Order::C, crate::Order::Fortran] {
+            let folder = tempfile::tempdir().unwrap();
+            let options = crate::OpenOptions::new().order(order);
+            let path = folder.path().join("a.npy");
+            // SAFETY: nobody else knows of this file.
+            let mut mapped = unsafe { options.create::<i32>(path, [2, 3]) }.unwrap();
+            let mut array = ArrayViewMut2::try_from(&mut mapped).unwrap();
+            array.assign(&array![[1, 2, 3], [4, 5, 6]]);
+            let array = ArrayView2::try_from(&mapped).unwrap();
+            assert_same(&mapped.view(), &array.view().into_dyn());
+            assert_eq!(array, array![[1, 2, 3], [4, 5, 6]]);
+            let error = ArrayView3::try_from(&mapped).unwrap_err();
+            assert_eq!(error.to_string(), "the array has 2 axes, not 3");
+        }
     }
 
     #[cfg_attr(miri, ignore = "compares text")]

@@ -353,6 +353,35 @@ impl DType {
         }
     }
 
+    /// What to do with a file of such elements, as messages say it: the type to take for it, or what
+    /// Python makes of it that there is a type for.
+    #[cold]
+    pub(crate) fn hint(&self) -> String {
+        let order = if self.order == ByteOrder::Big { '>' } else { '<' };
+        let python = match (self.kind, self.item_size) {
+            (Kind::Bool, _) => return "open it as `Bool`".to_owned(),
+            (Kind::Int, size) => return format!("open it as `i{}`", 8 * size),
+            (Kind::UInt, size) => return format!("open it as `u{}`", 8 * size),
+            (Kind::Float, size @ (4 | 8)) => return format!("open it as `f{}`", 8 * size),
+            (Kind::Bytes, len) => return format!("open it as `Bytes<{len}>`"),
+            (Kind::Void, len) => return format!("open it as `Void<{len}>`"),
+            (Kind::Float, 2) => "a.astype('f4')".to_owned(),
+            (Kind::Float, _) => "a.astype('f8')".to_owned(),
+            // Pairs of floats along the last axis, in the byte order that they have.
+            (Kind::Complex, size @ (8 | 16)) => format!("a.view('{order}f{}')", size / 2),
+            (Kind::Complex, _) => "a.astype('c16').view('f8')".to_owned(),
+            (Kind::DateTime | Kind::TimeDelta, _) => format!("a.view('{order}i8')"),
+            (Kind::Unicode, size) => format!("a.astype('S{}')", size / 4),
+            (Kind::Struct, _) => {
+                return "save each of its fields as a file of its own, in Python, with \
+                        `np.save(path, a['field'])`"
+                    .to_owned();
+            }
+            (Kind::SubArray | Kind::Object, _) => "a.astype(...)".to_owned(),
+        };
+        format!("no type here has such elements, so convert them in Python, with `{python}`")
+    }
+
     /// How deep the brackets of the description nest.
     pub(super) fn depth(&self) -> usize {
         let field = |field: &Field| {
@@ -429,6 +458,33 @@ mod tests {
         }
         assert_eq!(read("[('a', '<f8')]").alignment(), 1);
         assert_eq!(read("('<i4', (2,))").alignment(), 4);
+    }
+
+    #[test]
+    fn a_hint_names_the_type_to_take_or_what_helps_in_python() {
+        for (text, expected) in [
+            ("|b1", "`Bool`"),
+            ("|i1", "`i8`"),
+            (">i8", "`i64`"),
+            ("<u2", "`u16`"),
+            ("<f4", "`f32`"),
+            (">f8", "`f64`"),
+            ("|S3", "`Bytes<3>`"),
+            ("|V5", "`Void<5>`"),
+            ("<f2", "`a.astype('f4')`"),
+            ("<f16", "`a.astype('f8')`"),
+            ("<c8", "`a.view('<f4')`"),
+            (">c16", "`a.view('>f8')`"),
+            ("<c32", "`a.astype('c16').view('f8')`"),
+            ("<M8[ns]", "`a.view('<i8')`"),
+            (">m8[D]", "`a.view('>i8')`"),
+            ("<U7", "`a.astype('S7')`"),
+            ("[('a', '<f4'), ('b', '>i2')]", "`np.save(path, a['field'])`"),
+            ("('<i4', (2,))", "`a.astype(...)`"),
+        ] {
+            let hint = read(text).hint();
+            assert!(hint.ends_with(expected), "{text}: {hint}");
+        }
     }
 
     #[test]

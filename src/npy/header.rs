@@ -100,7 +100,7 @@ pub(crate) fn prefix(first: &[u8], file_len: u64, limit: u64) -> Result<Prefix> 
 #[cold]
 fn guess(first: &[u8]) -> String {
     let words = match first {
-        [] => return "nothing: it is empty".to_owned(),
+        [] => return String::new(),
         [b'P', b'K', ..] => {
             " (a zip archive, perhaps .npz: unpack it, or save its arrays one by one in Python, \
              from `np.load(...)['name']`)"
@@ -345,6 +345,8 @@ impl Header {
     /// [`NpyFile`](crate::NpyFile) copies, and needs none of this.
     ///
     /// # Errors
+    ///
+    /// A header does not know its file, so they name none: "this data holds ...".
     ///
     /// [`ForeignByteOrder`](Error::ForeignByteOrder) where they are in the byte order of another
     /// machine, [`Misaligned`](Error::Misaligned) where the data starts at an offset that the

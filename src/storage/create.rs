@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::Dir;
 use super::lock::{Lock, open_locked};
 use super::naming::{move_to_free_name, with_temporary_name};
-use super::open::{is_same_file, open_regular};
+use super::open::{is_same_file, not_regular, open_regular};
 use crate::error::{Error, Result};
 
 /// When a new file gets its name.
@@ -75,6 +75,10 @@ impl NewFile {
         };
         let old = match fs::symlink_metadata(target) {
             Ok(_) if overwrite => lock_old(target, lock)?,
+            // Whatever is asked for, no array takes the place of a directory.
+            Ok(found) if !found.is_file() && !found.is_symlink() => {
+                return Err(not_regular(target, found.file_type()));
+            }
             Ok(_) => return Err(Error::AlreadyExists { path: target.to_path_buf() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed(error)),
@@ -239,6 +243,7 @@ fn lock_old(path: &Path, lock: Lock) -> Result<Option<File>> {
     match opened {
         Ok(file) => Ok(Some(file)),
         Err(Error::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(Error::AlreadyOpen { path, .. }) => Err(Error::AlreadyOpen { path, overwriting: true }),
         Err(error) => Err(error),
     }
 }
@@ -408,7 +413,8 @@ mod tests {
             let mut new = create(&target, true, way).unwrap();
             fs::write(&target, "old").unwrap();
             let holder = open_locked(&target, false, false).unwrap();
-            let refused = |result| matches!(result, Err(Error::AlreadyOpen { .. }));
+            let refused =
+                |result| matches!(result, Err(Error::AlreadyOpen { overwriting: true, .. }));
             assert!(refused(create(&target, true, way).map(drop)));
             assert!(refused(new.publish()));
             drop(holder);
@@ -419,10 +425,12 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_not_overwritten() {
+    fn a_directory_is_in_the_way_and_not_overwritten() {
         let dir = tempdir().unwrap();
-        let error = NewFile::create(dir.path(), true, Lock::Off).unwrap_err();
-        assert!(matches!(error, Error::NotRegular { .. }), "{error}");
+        for overwrite in [false, true] {
+            let error = NewFile::create(dir.path(), overwrite, Lock::Off).unwrap_err();
+            assert!(matches!(error, Error::NotRegular { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -54,7 +54,9 @@ pub(crate) fn try_lock(file: &File, path: &Path, exclusive: bool) -> Result<Lock
         return match locked {
             Ok(()) if exclusive => Ok(LockState::Exclusive),
             Ok(()) => Ok(LockState::Shared),
-            Err(TryLockError::WouldBlock) => Err(Error::AlreadyOpen { path: path.to_path_buf() }),
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::AlreadyOpen { path: path.to_path_buf(), overwriting: false })
+            }
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {
                 continue;
             }

@@ -57,7 +57,7 @@ fn cannot_open(path: &Path, error: io::Error) -> Error {
     }
 }
 
-fn not_regular(path: &Path, file_type: FileType) -> Error {
+pub(super) fn not_regular(path: &Path, file_type: FileType) -> Error {
     Error::NotRegular { path: path.to_path_buf(), found: kind(file_type) }
 }
 

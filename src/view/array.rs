@@ -142,6 +142,7 @@ impl<T: PartialEq> PartialEq for Array<T> {
 impl<T, I: AsRef<[usize]>> Index<I> for Array<T> {
     type Output = T;
 
+    #[track_caller]
     fn index(&self, index: I) -> &T {
         let index = index.as_ref();
         match self.get(index) {
@@ -153,6 +154,7 @@ impl<T, I: AsRef<[usize]>> Index<I> for Array<T> {
 
 /// Panics as `Index` does; [`Array::get_mut`] does not.
 impl<T, I: AsRef<[usize]>> IndexMut<I> for Array<T> {
+    #[track_caller]
     fn index_mut(&mut self, index: I) -> &mut T {
         let index = index.as_ref();
         match self.layout.position(index) {

@@ -372,6 +372,7 @@ impl<T, I: AsRef<[usize]>> Index<I> for View<'_, T> {
     type Output = T;
 
     #[inline]
+    #[track_caller]
     fn index(&self, index: I) -> &T {
         let index = index.as_ref();
         match self.get(index) {

@@ -30,12 +30,14 @@ impl<'a, T> View<'a, T> {
     }
 
     /// Blocks of `rows` indices along the first axis, whole along all others, each with its place;
-    /// the last one is cut.
+    /// the last one is cut. As [`outer_iter`](Self::outer_iter), always along the first axis;
+    /// [`row_blocks`](crate::MmapArray::row_blocks) of a file go along its slowest, which is the
+    /// last one in Fortran order.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidAxis`](crate::Error::InvalidAxis) where `rows` is 0.
-    pub fn row_blocks(&self, rows: usize) -> Result<ViewTiles<'a, T>> {
+    pub fn outer_blocks(&self, rows: usize) -> Result<ViewTiles<'a, T>> {
         Ok(ViewTiles {
             view: self.clone(),
             windows: Tiles::row_blocks(self.layout(), rows, Order::C)?,
@@ -74,12 +76,12 @@ impl<'a, T> ViewMut<'a, T> {
         OuterIterMut { indices: rows(self.shape()), view: self }
     }
 
-    /// Blocks of `rows` indices along the first axis, to change; see [`View::row_blocks`].
+    /// Blocks of `rows` indices along the first axis, to change; see [`View::outer_blocks`].
     ///
     /// # Errors
     ///
-    /// As [`View::row_blocks`].
-    pub fn row_blocks(self, rows: usize) -> Result<ViewTilesMut<'a, T>> {
+    /// As [`View::outer_blocks`].
+    pub fn outer_blocks(self, rows: usize) -> Result<ViewTilesMut<'a, T>> {
         let windows = Tiles::row_blocks(self.strided().layout(), rows, Order::C)?;
         Ok(ViewTilesMut { view: self, windows })
     }
@@ -224,7 +226,7 @@ impl<T> DoubleEndedIterator for OuterIterMut<'_, T> {
     }
 }
 
-/// Boxes of a view, each with its place; made by [`View::tiles`] and [`View::row_blocks`].
+/// Boxes of a view, each with its place; made by [`View::tiles`] and [`View::outer_blocks`].
 #[derive(Debug, Clone)]
 pub struct ViewTiles<'a, T> {
     view: View<'a, T>,
@@ -246,7 +248,7 @@ impl<'a, T> Iterator for ViewTiles<'a, T> {
 }
 
 /// Boxes of a view, each with its place, to change; made by [`ViewMut::tiles`] and
-/// [`ViewMut::row_blocks`].
+/// [`ViewMut::outer_blocks`].
 pub struct ViewTilesMut<'a, T> {
     view: ViewMut<'a, T>,
     windows: Tiles,

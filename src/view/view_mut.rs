@@ -327,6 +327,7 @@ impl<T, I: AsRef<[usize]>> Index<I> for ViewMut<'_, T> {
     type Output = T;
 
     #[inline]
+    #[track_caller]
     fn index(&self, index: I) -> &T {
         let index = index.as_ref();
         match self.get(index) {
@@ -339,6 +340,7 @@ impl<T, I: AsRef<[usize]>> Index<I> for ViewMut<'_, T> {
 /// Panics as `Index` does; [`ViewMut::get_mut`] does not.
 impl<T, I: AsRef<[usize]>> IndexMut<I> for ViewMut<'_, T> {
     #[inline]
+    #[track_caller]
     fn index_mut(&mut self, index: I) -> &mut T {
         let index = index.as_ref();
         match self.strided.place(index) {
@@ -407,7 +409,7 @@ mod tests {
         lanes.iter_mut().rev().for_each(|lane| lane[[3]] = 7);
         let mut rows: Vec<_> = view.reborrow().outer_iter().collect();
         rows.iter_mut().rev().for_each(|row| row.as_mut_slice().unwrap()[5] += 1);
-        let mut blocks: Vec<_> = view.reborrow().row_blocks(3).unwrap().collect();
+        let mut blocks: Vec<_> = view.reborrow().outer_blocks(3).unwrap().collect();
         blocks[1].1.copy_from(View::from_shape([1, 6], &[1, 2, 3, 4, 5, 6]).unwrap()).unwrap();
         assert_eq!(view.view().slice(s![2..]).unwrap().to_vec()[5..8], [2, 1, 2]);
     }

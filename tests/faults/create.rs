@@ -306,7 +306,7 @@ fn a_folder_that_was_moved_loses_no_locked_file_to_an_overwrite() {
     assert_eq!(Header::read(after.join("a.npy")).unwrap().shape(), [5]);
     // Back at its place, it is refused for the lock, and then not at all.
     fs::rename(&after, &before).unwrap();
-    assert!(matches!(file.publish(), Err(Error::AlreadyOpen { path }) if path == file.path()));
+    assert!(matches!(file.publish(), Err(Error::AlreadyOpen { path, .. }) if path == file.path()));
     let _calm = no_spawns();
     drop(other);
     file.close().unwrap();

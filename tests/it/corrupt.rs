@@ -138,10 +138,9 @@ fn the_good_header_is_good() {
 
 #[test]
 fn an_empty_file_is_no_array() {
-    assert!(matches!(
-        refusal(b""),
-        Error::HeaderMagic { found, .. } if found == "nothing: it is empty"
-    ));
+    let error = refusal(b"");
+    assert!(matches!(&error, Error::HeaderMagic { found, .. } if found.is_empty()));
+    assert!(error.to_string().contains(".npy\" is empty, and an"), "{error}");
 }
 
 #[test]
@@ -358,7 +357,7 @@ fn another_element_type_is_refused_with_both_names() {
             map::open_cow::<i32>(&path).unwrap_err(),
             map::open_mut::<i32>(&path).unwrap_err(),
         ] {
-            let Error::DTypeMismatch { path: found_path, found, expected } = error else {
+            let Error::DTypeMismatch { path: found_path, found, expected, .. } = error else {
                 panic!("{error:?}");
             };
             assert_eq!(found_path, path);

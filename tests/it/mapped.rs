@@ -2,12 +2,14 @@
 //! way back to a file. Small enough for Miri, which watches every access to the elements; its
 //! stand-in for a mapping reaches the file when it is flushed.
 
+use std::cell::RefCell;
 use std::fs;
+use std::panic;
 use std::thread;
 
 use mmap_array::{
-    Advice, Error, LockState, MmapArray, NpyFile, OpenOptions, Order, Publish, SliceItem, Window,
-    load, s,
+    Advice, Array, Error, LockState, MmapArray, NpyFile, OpenOptions, Order, Publish, SliceItem,
+    ViewMut, Window, load, s,
 };
 
 use crate::common::folder;
@@ -309,7 +311,7 @@ fn an_index_outside_panics_with_the_numbers() {
 }
 
 #[test]
-#[should_panic(expected = "2 axes, but 1 were given")]
+#[should_panic(expected = "2 axes, not 1")]
 fn a_store_with_a_wrong_number_of_axes_panics_with_both() {
     let folder = folder();
     let mut array = map::create::<u8>(folder.path().join("a.npy"), [2, 3]).unwrap();
@@ -345,4 +347,49 @@ fn readers_share_a_file_and_a_writer_is_alone() {
     assert_eq!(NpyFile::<u8>::open(&path).unwrap().len(), 6);
     drop(writer);
     map::open_mut::<u8>(&path).unwrap().close().unwrap();
+}
+
+#[test]
+fn a_wrong_index_is_reported_where_it_stands() {
+    thread_local!(static PLACE: RefCell<Option<(String, u32)>> = const { RefCell::new(None) });
+    fn place(f: impl FnOnce()) -> Option<(String, u32)> {
+        assert!(panic::catch_unwind(panic::AssertUnwindSafe(f)).is_err());
+        PLACE.take()
+    }
+    let old = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        PLACE.set(info.location().map(|place| (place.file().to_owned(), place.line())));
+        old(info);
+    }));
+    let folder = folder();
+    let mut mapped = map::create::<i32>(folder.path().join("a.npy"), [2, 3]).unwrap();
+    let mut array = Array::from_vec([2, 3], vec![0; 6]).unwrap();
+    let mut numbers = [0; 6];
+    let here = |line| Some((file!().to_owned(), line));
+    assert_eq!(place(|| _ = mapped[[2, 0]]), here(line!()));
+    assert_eq!(place(|| mapped[[0, 3]] = 1), here(line!()));
+    assert_eq!(place(|| _ = mapped.view()[[2, 0]]), here(line!()));
+    assert_eq!(place(|| _ = array[[2, 0]]), here(line!()));
+    assert_eq!(place(|| array[[0]] = 1), here(line!()));
+    let mut view = ViewMut::from_shape([2, 3], &mut numbers).unwrap();
+    assert_eq!(place(|| _ = view[[2, 0]]), here(line!()));
+    assert_eq!(place(|| view[[0, 3]] = 1), here(line!()));
+}
+
+#[test]
+fn an_array_has_the_iterators_and_windows_of_its_view() {
+    for order in [Order::C, Order::Fortran] {
+        let folder = folder();
+        let path = folder.path().join("a.npy");
+        let mut array = map::create_in::<i32>(&path, [2, 3, 4], order).unwrap();
+        array.write_slice(s![..], &Array::from_vec([2, 3, 4], (0..24).collect()).unwrap()).unwrap();
+        array.window_mut([1..2, 0..2, 3..4]).unwrap().map_inplace(|element| *element += 100);
+        let view = array.view();
+        assert_eq!(array.window([1..2, 0..2, 3..4]).unwrap().to_vec(), [115, 119]);
+        assert!(array.iter().eq(view.iter()) && (&array).into_iter().eq(&view));
+        assert!(array.lanes(1).unwrap().eq(view.lanes(1).unwrap()));
+        assert!(array.outer_iter().eq(view.outer_iter()));
+        assert!(array.lanes(3).is_err() && array.window([0..3, 0..1, 0..1]).is_err());
+        assert!(array.window_mut([0..1, 0..1]).is_err());
+    }
 }

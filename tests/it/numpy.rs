@@ -227,7 +227,7 @@ fn booleans_may_be_any_byte() {
 fn a_file_opens_as_its_own_type_only() {
     fn refused<T: Element>(name: &str) -> (String, String) {
         match NpyFile::<T>::open(form(name)).unwrap_err() {
-            Error::DTypeMismatch { path, found, expected } if path == form(name) => {
+            Error::DTypeMismatch { path, found, expected, .. } if path == form(name) => {
                 (found, expected)
             }
             other => panic!("{other:?}"),

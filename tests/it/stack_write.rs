@@ -158,7 +158,7 @@ fn a_stack_of_which_somebody_holds_a_file_is_not_overwritten() {
             overwrite.create_npy_stack::<i32>(&dir, [4], 0, 2).unwrap_err(),
         ] {
             assert!(
-                matches!(&error, Error::AlreadyOpen { path } if path.ends_with(held)),
+                matches!(&error, Error::AlreadyOpen { path, .. } if path.ends_with(held)),
                 "{error}"
             );
         }
@@ -237,7 +237,10 @@ fn a_stack_to_be_written_locks_every_file_until_it_is_closed() {
 
     let held = NpyFile::<i32>::open_mut(&paths[1]).unwrap();
     let error = Stack::<i32>::open_mut(&paths, 0).unwrap_err();
-    assert!(matches!(&error, Error::AlreadyOpen { path } if path.ends_with("1.npy")), "{error:?}");
+    assert!(
+        matches!(&error, Error::AlreadyOpen { path, .. } if path.ends_with("1.npy")),
+        "{error:?}"
+    );
     drop(held);
     let twice = Stack::<i32>::open_mut([&paths[0], &paths[0]], 0).unwrap_err();
     assert!(matches!(twice, Error::AlreadyOpen { .. }), "{twice}");

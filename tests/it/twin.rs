@@ -131,7 +131,7 @@ impl<T: Copy> Twin<T> {
     }
 
     /// Tiles that are whole along all axes but the first.
-    pub(crate) fn row_blocks(&self, rows: usize) -> Vec<(Vec<usize>, Twin<T>)> {
+    pub(crate) fn outer_blocks(&self, rows: usize) -> Vec<(Vec<usize>, Twin<T>)> {
         let mut tile: Vec<usize> = self.shape.iter().map(|&len| len.max(1)).collect();
         tile.iter_mut().take(1).for_each(|len| *len = rows);
         self.tiles(&tile)

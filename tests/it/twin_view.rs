@@ -164,8 +164,8 @@ fn assert_parts<T: Element>(view: &View<'_, T>, first: *const T, twin: &Twin<usi
     assert_eq!(front, expected);
 
     for rows in [1, 2, 3, usize::MAX] {
-        let blocks = view.row_blocks(rows).unwrap();
-        let expected = twin.row_blocks(rows);
+        let blocks = view.outer_blocks(rows).unwrap();
+        let expected = twin.outer_blocks(rows);
         assert_eq!(blocks.len(), expected.len());
         assert!(blocks.map(|(at, block)| (at.start().to_vec(), seen(block))).eq(expected));
     }
@@ -177,7 +177,7 @@ fn assert_parts<T: Element>(view: &View<'_, T>, first: *const T, twin: &Twin<usi
             assert_eq!(seen(tile), expected);
         }
     }
-    assert!(view.row_blocks(0).is_err() && view.tiles(vec![1; ndim + 1]).is_err());
+    assert!(view.outer_blocks(0).is_err() && view.tiles(vec![1; ndim + 1]).is_err());
     assert!(ndim == 0 || view.tiles(vec![0; ndim]).is_err());
 }
 

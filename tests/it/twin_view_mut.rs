@@ -212,8 +212,8 @@ fn check_divided<T: Element + PartialEq + Send>(trial: &Trial<'_, T>) {
         rows
     });
     for rows in [1, 2, usize::MAX] {
-        trial.check_parts(parts(twin.row_blocks(rows)), |view| {
-            view.row_blocks(rows).unwrap().map(|(_, block)| block).collect()
+        trial.check_parts(parts(twin.outer_blocks(rows)), |view| {
+            view.outer_blocks(rows).unwrap().map(|(_, block)| block).collect()
         });
     }
     for tile in some_tiles(twin.shape.len()) {
@@ -259,7 +259,7 @@ fn check_refusals<T: Element + PartialEq + Send>(trial: &Trial<'_, T>) {
         assert!(view.get_mut(vec![0; ndim + 1]).is_none());
         assert!(ndim == 0 || view.get_mut(shape).is_none());
         assert!(view.reborrow().lanes(ndim).is_err());
-        assert!(view.reborrow().row_blocks(0).is_err());
+        assert!(view.reborrow().outer_blocks(0).is_err());
         assert!(view.reborrow().tiles(vec![1; ndim + 1]).is_err());
         assert!(ndim == 0 || view.reborrow().tiles(vec![0; ndim]).is_err());
         assert!(view.reborrow().split_at(ndim, 0).is_err());
