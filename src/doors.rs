@@ -10,9 +10,9 @@ use crate::access::{ReadOnly, ReadWrite};
 use crate::array::{MmapArray, MmapArrayCow, MmapArrayMut};
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::file::{NpyFile, Tail};
+use crate::file::{NpyFile, Tail, check_whole, read_header};
 use crate::npy::Header;
-use crate::options::{OpenOptions, check_whole, read_header};
+use crate::options::OpenOptions;
 use crate::storage;
 use crate::view::{Array, View};
 

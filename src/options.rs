@@ -15,9 +15,9 @@ use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::array::{MmapArray, MmapArrayCow, MmapArrayMut};
 use crate::element::{Element, check_dtype};
 use crate::error::{Error, Result};
-use crate::file::{NpyFile, Tail};
+use crate::file::{NpyFile, Tail, check_whole, end_of_data, read_header};
 use crate::layout::Order;
-use crate::npy::{self, Header};
+use crate::npy::Header;
 use crate::raw::Raw;
 use crate::s;
 use crate::storage::{
@@ -138,6 +138,50 @@ impl OpenOptions {
     /// NumPy's and the default, to 4096.
     pub const fn align_data(mut self, bytes: usize) -> Self {
         self.align_data = bytes;
+        self
+    }
+
+    /// Opens or creates an array without a header, at the place that `raw` names in a file of any
+    /// kind; NumPy's `np.memmap(path, dtype, mode, offset, shape, order)`. All that concerns files,
+    /// locks, reserving, publishing, overwriting, stays as it is for `.npy` files.
+    ///
+    /// A new file holds zeros up to the offset, and ends with the array. The array can be appended
+    /// to and cut where the file ends with it; the file's length is all that tells of it then, so
+    /// there is nothing to refresh or to recover. `raw` has the order too,
+    /// so [`order`](Self::order) has no say then, nor have [`align_data`](Self::align_data) and
+    /// [`max_header_len`](Self::max_header_len).
+    ///
+    /// # Errors
+    ///
+    /// When it is opened: [`Error::RawTooShort`] and [`Error::RawRemainder`] where the file's length
+    /// does not fit, and [`Error::InvalidAxis`] where none can be inferred. When it is created:
+    /// [`Error::ShapeMismatch`] where the shape is not that of `raw`. Both:
+    /// [`Error::DTypeMismatch`] where its elements are no `T`; [`Error::ShapeOverflow`],
+    /// [`Error::TooManyAxes`], [`Error::InvalidDType`] and [`Error::ObjectDType`] where no array can
+    /// be so. The file stays as it was.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use mmap_array::{OpenOptions, Order, Raw};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("a.bin");
+    ///
+    /// let raw = Raw::of::<f32>([2, 3]).order(Order::Fortran).offset(512);
+    /// let options = OpenOptions::new().raw(raw);
+    /// // SAFETY: nobody else knows of this file.
+    /// let mut array = unsafe { options.create::<f32>(&path, [2, 3])? };
+    /// array[[1, 0]] = 1.5;
+    /// array.close()?;
+    /// assert_eq!(std::fs::read(&path)?[512..][4..8], 1.5_f32.to_ne_bytes());
+    ///
+    /// // SAFETY: as above.
+    /// let array = unsafe { options.open::<f32>(&path)? };
+    /// assert_eq!((array[[1, 0]], array.header().data_start()), (1.5, 512));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn raw(mut self, raw: Raw) -> Self {
+        self.raw = Some(raw);
         self
     }
 
@@ -444,77 +488,5 @@ impl Opened {
         check_dtype::<T>(header.dtype(), path)?;
         check_whole(&file, path, len, &header)?;
         NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
-    }
-}
-
-/// Has a file, which had `file_len` bytes before its header was read, all of its data?
-pub(crate) fn check_whole(file: &File, path: &Path, file_len: u64, header: &Header) -> Result<()> {
-    let expected = end_of_data(header, path)?;
-    if file_len >= expected {
-        return Ok(());
-    }
-    // A file that grew meanwhile may have a header that says so already.
-    let found = storage::file_len(file)
-        .map_err(|error| Error::io(path, "look up the length of", 0, error))?;
-    if found >= expected {
-        return Ok(());
-    }
-    let path = path.to_path_buf();
-    if header.is_raw() {
-        let (offset, byte_len) = (header.data_start(), header.byte_len());
-        return Err(Error::RawTooShort { path, offset, byte_len, found });
-    }
-    Err(Error::Truncated { path, expected, found })
-}
-
-/// Bytes of the file up to the end of the data.
-fn end_of_data(header: &Header, path: &Path) -> Result<u64> {
-    if header.is_raw() {
-        // Beyond what can be counted no file is long enough, and every new one too large.
-        return Ok(header.data_start().saturating_add(header.byte_len()));
-    }
-    let end = header.data_start().checked_add(header.byte_len());
-    end.filter(|&end| end <= i64::MAX as u64).ok_or_else(|| Error::ShapeOverflow {
-        path: path.to_path_buf(),
-        shape: header.shape().iter().map(|&len| len as u64).collect(),
-        item_size: header.dtype().item_size(),
-    })
-}
-
-/// Reads the header of an open file, which had `file_len` bytes when it was opened, into a private
-/// copy.
-///
-/// A writer that commits rows rewrites some bytes of the header, and who reads in between may see a
-/// part of them. So only a header that agrees with the file's length, as nearly all do, is believed
-/// at once.
-pub(crate) fn read_header(file: &File, path: &Path, file_len: u64, limit: usize) -> Result<Header> {
-    // Nearly every header fits into this; a longer one is read again as a whole.
-    let mut first = [0; 1024];
-    // Asking for more than the file has would cost a second read, which finds its end.
-    let wanted = file_len.min(first.len() as u64) as usize;
-    let count = storage::read_at(file, path, &mut first[..wanted], 0)?;
-    // After this the header is within the limit and within the file, so it fits into memory.
-    let header_len = npy::prefix(&first[..count], file_len, limit as u64)
-        .map_err(|error| error.with_path(path))?
-        .data_start as usize;
-    if let Some(bytes) = first[..count].get(..header_len)
-        && let Ok(header) = Header::parse_with_limit(bytes, limit as u64)
-        && end_of_data(&header, path).is_ok_and(|end| end == file_len)
-    {
-        return Ok(header);
-    }
-    let mut before = first[..count.min(header_len)].to_vec();
-    let mut bytes = vec![0; header_len];
-    loop {
-        // Without this, both reads may fall into the instant of one write.
-        storage::wait_for_write(file);
-        let count = storage::read_at(file, path, &mut bytes, 0)?;
-        // Twice the same is no part of anything.
-        if before == bytes[..count] {
-            let header = Header::parse_with_limit(&before, limit as u64);
-            return header.map_err(|error| error.with_path(path));
-        }
-        before.clear();
-        before.extend_from_slice(&bytes[..count]);
     }
 }

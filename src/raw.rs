@@ -7,7 +7,6 @@ use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::layout::Order;
 use crate::npy::{DType, Header};
-use crate::options::OpenOptions;
 
 /// An array without a header, somewhere in a file of any kind: element type, shape, order and
 /// place, as they are given to `np.memmap`.
@@ -158,52 +157,6 @@ impl Raw {
 }
 
 /// Arrays without a header.
-impl OpenOptions {
-    /// Opens or creates an array without a header, at the place that `raw` names in a file of any
-    /// kind; NumPy's `np.memmap(path, dtype, mode, offset, shape, order)`. All that concerns files,
-    /// locks, reserving, publishing, overwriting, stays as it is for `.npy` files.
-    ///
-    /// A new file holds zeros up to the offset, and ends with the array. The array can be appended
-    /// to and cut where the file ends with it; the file's length is all that tells of it then, so
-    /// there is nothing to refresh or to recover. `raw` has the order too,
-    /// so [`order`](Self::order) has no say then, nor have [`align_data`](Self::align_data) and
-    /// [`max_header_len`](Self::max_header_len).
-    ///
-    /// # Errors
-    ///
-    /// When it is opened: [`Error::RawTooShort`] and [`Error::RawRemainder`] where the file's length
-    /// does not fit, and [`Error::InvalidAxis`] where none can be inferred. When it is created:
-    /// [`Error::ShapeMismatch`] where the shape is not that of `raw`. Both:
-    /// [`Error::DTypeMismatch`] where its elements are no `T`; [`Error::ShapeOverflow`],
-    /// [`Error::TooManyAxes`], [`Error::InvalidDType`] and [`Error::ObjectDType`] where no array can
-    /// be so. The file stays as it was.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use mmap_array::{OpenOptions, Order, Raw};
-    /// # let folder = tempfile::tempdir()?;
-    /// # let path = folder.path().join("a.bin");
-    ///
-    /// let raw = Raw::of::<f32>([2, 3]).order(Order::Fortran).offset(512);
-    /// let options = OpenOptions::new().raw(raw);
-    /// // SAFETY: nobody else knows of this file.
-    /// let mut array = unsafe { options.create::<f32>(&path, [2, 3])? };
-    /// array[[1, 0]] = 1.5;
-    /// array.close()?;
-    /// assert_eq!(std::fs::read(&path)?[512..][4..8], 1.5_f32.to_ne_bytes());
-    ///
-    /// // SAFETY: as above.
-    /// let array = unsafe { options.open::<f32>(&path)? };
-    /// assert_eq!((array[[1, 0]], array.header().data_start()), (1.5, 512));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn raw(mut self, raw: Raw) -> Self {
-        self.raw = Some(raw);
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,9 +3,11 @@
 //! Its doors (`open`, `open_mut`, `create`) stand in `doors.rs`, every step from a path to an open
 //! array in `options.rs`, and how windows travel in `windows.rs`.
 
+mod check;
 mod growth;
 mod windows;
 
+pub(crate) use check::{check_whole, end_of_data, read_header};
 pub use growth::Tail;
 pub(crate) use windows::zeroed;
 
