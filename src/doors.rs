@@ -132,7 +132,9 @@ impl<T: Element> NpyFile<T> {
     ///
     /// One read of the header, two where rows are being written.
     pub fn refresh(&mut self) -> Result<bool> {
-        let (path, limit) = (self.path().to_path_buf(), self.data().start as usize);
+        let path = self.path().to_path_buf();
+        // Another array's header may be longer.
+        let limit = Header::DEFAULT_MAX_LEN.max(self.data().start as usize);
         let len = storage::file_len(self.raw_file())
             .map_err(|error| Error::io(&path, "look up the length of", 0, error))?;
         let header = read_header(self.raw_file(), &path, len, limit)?;
