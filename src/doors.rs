@@ -121,7 +121,8 @@ impl<T: Element> NpyFile<T> {
     }
 
     /// Looks whether a writer has committed rows or cut some off since the array was opened or last
-    /// looked at, and has the new length then: `true`. Never sees a part of a header.
+    /// looked at, and has the new length then: `true`. Where the header is being rewritten, it is
+    /// read until two reads agree, as by [`open`](Self::open): no part of one is ever taken.
     ///
     /// # Errors
     ///

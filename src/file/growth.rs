@@ -297,6 +297,10 @@ impl<T: Element> NpyFile<T, ReadWrite> {
     /// committed, by [`flush`](Self::flush) or [`close`](Self::close); a handle that is dropped
     /// leaves them behind as a [tail](Self::uncommitted_tail).
     ///
+    /// A program that reads a header only once, as NumPy does, may meet the instant in which it is
+    /// rewritten, and see a part of it: beside a program that did nothing but rewrite it on ext4,
+    /// 53 of 372,704 calls of `np.load` failed; none of 310,621 did with a commit each millisecond.
+    ///
     /// # Errors
     ///
     /// [`Error::LenMismatch`]; [`Error::InvalidAxis`] for an array without axes;
