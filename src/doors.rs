@@ -122,7 +122,8 @@ impl<T: Element> NpyFile<T> {
     }
 
     /// Looks whether a writer has committed rows or cut some off since the array was opened or last
-    /// looked at, and has the new length then: `true`. Never sees a part of a header.
+    /// looked at, and has the new length then: `true`. Where the header is being rewritten, it is
+    /// read until two reads agree, as by [`open`](Self::open): no part of one is ever taken.
     ///
     /// # Errors
     ///
@@ -134,10 +135,12 @@ impl<T: Element> NpyFile<T> {
     ///
     /// One read of the header, two where rows are being written.
     pub fn refresh(&mut self) -> Result<bool> {
-        let (path, limit) = (self.path().to_path_buf(), self.data().start as usize);
+        let path = self.path().to_path_buf();
         if self.header().is_raw() {
             return Err(Error::NoHeader { path, action: "refresh" });
         }
+        // Another array's header may be longer.
+        let limit = Header::DEFAULT_MAX_LEN.max(self.data().start as usize);
         let len = storage::file_len(self.raw_file())
             .map_err(|error| Error::io(&path, "look up the length of", 0, error))?;
         let header = read_header(self.raw_file(), &path, len, limit)?;

@@ -45,8 +45,9 @@ pub(crate) fn end_of_data(header: &Header, path: &Path) -> Result<u64> {
 /// copy.
 ///
 /// A writer that commits rows rewrites some bytes of the header, and who reads in between may see a
-/// part of them. So only a header that agrees with the file's length, as nearly all do, is believed
-/// at once.
+/// part of them: of a million opens beside a writer that does nothing else, some did. So only a
+/// header that agrees with the file's length, as nearly all do, is believed at once; any other is
+/// read again, once no write is half done, until two reads agree.
 pub(crate) fn read_header(file: &File, path: &Path, file_len: u64, limit: usize) -> Result<Header> {
     // Nearly every header fits into this; a longer one is read again as a whole.
     let mut first = [0; 1024];

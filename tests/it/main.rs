@@ -19,10 +19,13 @@ mod golden;
 #[cfg(not(miri))]
 mod growth;
 #[cfg(not(miri))]
+mod growth_refused;
+#[cfg(not(miri))]
 mod hostile;
 #[cfg_attr(miri, allow(dead_code, reason = "some of it is for files that Miri does not see"))]
 mod map;
 mod mapped;
+mod mapped_growth;
 #[cfg(not(miri))]
 mod numpy;
 #[cfg(not(miri))]

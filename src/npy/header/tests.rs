@@ -439,3 +439,31 @@ fn foreign_or_unaligned_elements_cannot_be_mapped() {
     let error = header(&format!("'{foreign}f8'"), blanks).check_mappable().unwrap_err();
     assert!(matches!(error, Error::ForeignByteOrder { .. }), "{error}");
 }
+
+#[cfg(not(miri))]
+#[test]
+fn a_header_of_any_form_says_the_same_when_it_is_written_where_it_was() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/forms");
+    let mut written = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(header) = Header::read(&path) else { continue };
+        for rows in [0, 1, 10, 1 << 30, usize::MAX >> 12] {
+            let Ok(grown) = header.with_rows(rows) else { continue };
+            assert_eq!(grown.data_start(), header.data_start());
+            match grown.to_bytes_in_place() {
+                Ok(bytes) => {
+                    assert_eq!(bytes.len() as u64, header.data_start(), "{path:?}");
+                    assert_eq!(Header::parse(&bytes).unwrap(), grown, "{path:?}");
+                    written += 1;
+                }
+                Err(needed) => assert!(needed > header.data_start(), "{path:?}"),
+            }
+        }
+        // As NumPy itself wrote it, it comes out byte for byte.
+        if header.to_bytes().len() as u64 == header.data_start() && header.version() == (1, 0) {
+            assert_eq!(header.to_bytes_in_place().unwrap(), header.to_bytes(), "{path:?}");
+        }
+    }
+    assert!(written > 100, "{written}");
+}

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
@@ -89,6 +90,16 @@ pub(crate) fn truncate_mapped(path: &Path) {
     assert!(cut.is_err() || array.shape()[0] == FIRST);
     assert_eq!(array.view().len(), array.shape()[0] * ROW);
     acknowledge(&array.flush(), array.shape());
+}
+
+/// Child: cuts the array, which fails, as if a part of the header had been written; flushes.
+pub(crate) fn truncate_half(path: &Path) {
+    let mut file = NpyFile::<u64>::open_mut(path).unwrap();
+    say(word(&file.truncate(FIRST)));
+    say(file.shape()[0]);
+    // The first byte of `9, 5)`, where the file has `12, 5)`.
+    File::options().write(true).open(path).unwrap().write_all_at(b"9", 61).unwrap();
+    say(word(&file.flush()));
 }
 
 /// Child: recovers the file; says how many rows it has then.
@@ -249,6 +260,16 @@ fn whichever_call_of_growth_fails_the_rows_are_those_before_it_or_after_it() {
         println!("{met:?} calls failed");
         assert!(met.iter().all(|&met| met >= 6), "{met:?}");
     }
+}
+
+#[test]
+fn a_header_that_was_half_written_by_a_cut_that_failed_is_put_right_by_the_next_flush() {
+    let Some(lab) = Lab::new() else { return };
+    prepare(&lab.path(), FIRST + MORE);
+    let lines = lab.run_on_file(&["pwrite64:error=EIO:when=1"], "truncate_half");
+    assert!(lines[0].starts_with("Io("), "{lines:?}");
+    assert_eq!(lines[1..], ["12", "Ok"]);
+    check_image(&lab.path(), &[FIRST + MORE], false);
 }
 
 #[test]

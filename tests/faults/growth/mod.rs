@@ -18,6 +18,7 @@ pub(crate) fn play(role: &str, path: &Path) -> bool {
         "grow_mapped" => crash::grow_mapped(path),
         "truncate" => crash::truncate(path),
         "truncate_mapped" => crash::truncate_mapped(path),
+        "truncate_half" => crash::truncate_half(path),
         "recover_discard" => crash::recover(path, mmap_array::Tail::Discard),
         "recover_adopt" => crash::recover(path, mmap_array::Tail::Adopt),
         "grow_on_and_on" => kill::on_and_on(path),
