@@ -11,6 +11,7 @@ use mmap_array::{NpyFile, OpenOptions, View};
 
 use super::all_cases;
 use crate::ground;
+use crate::tools::no_spawns;
 
 /// Columns: the number of rows, which the header says before it, has another number of digits in
 /// each of the two headers, so that everything behind it moves.
