@@ -9,8 +9,9 @@ use std::thread;
 
 use mmap_array::{NpyFile, OpenOptions, View};
 
+use super::all_cases;
 use crate::ground;
-use crate::growth::all_cases;
+use crate::tools::no_spawns;
 
 /// Columns: the number of rows, which the header says before it, has another number of digits in
 /// each of the two headers, so that everything behind it moves.
@@ -19,6 +20,7 @@ const COLUMNS: usize = 3;
 fn save_rows(path: &Path, rows: usize) {
     let elements: Vec<i32> = (0..(rows * COLUMNS) as i32).collect();
     let view = View::from_shape([rows, COLUMNS], &elements).unwrap();
+    let _calm = no_spawns();
     OpenOptions::new().overwrite(true).save(path, view).unwrap();
 }
 
