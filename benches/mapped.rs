@@ -148,23 +148,26 @@ fn lock(ratios: &mut Ratios, path: &Path) {
     );
 }
 
-/// The sum of a file in the cache, mapped anew each time.
+/// The sum of a file in the cache, or of its first GiB, mapped anew each time.
 fn first_pass(ratios: &mut Ratios, path: &Path) {
-    let memory = map(path).as_slice().unwrap().to_vec();
+    let whole = map(path);
+    let memory = whole.as_slice().unwrap().chunks(1 << 28).next().unwrap().to_vec();
     let expected = sum(&memory);
     ratios.compare(
         "first pass over a map",
         "<= 1.11 of memory",
         &mut [
             ("MmapArray::open, sum", &mut || {
-                assert_eq!(sum(map(path).as_slice().unwrap()), expected);
+                assert_eq!(sum(&map(path).as_slice().unwrap()[..memory.len()]), expected);
             }),
             ("sum of memory", &mut || assert_eq!(sum(&memory), expected)),
             ("memmap2, ndarray, sum", &mut || {
                 let file = File::open(path).unwrap();
                 // SAFETY: see `main`.
                 let map = unsafe { Mmap::map(&file).unwrap() };
-                black_box(ArrayView2::<f32>::view_npy(&map).unwrap().sum());
+                let view = ArrayView2::<f32>::view_npy(&map).unwrap();
+                let rows = memory.len() / COLUMNS;
+                black_box(view.slice(ndarray_0_17::s![..rows, ..]).sum());
             }),
         ],
     );
@@ -182,7 +185,7 @@ fn sum(elements: &[f32]) -> f32 {
 /// 10,000 times 16 elements at random places, and then a flush.
 fn write_and_flush(ratios: &mut Ratios, path: &Path) {
     let mut array = map_mut(path);
-    let places: Vec<_> = (0..3).flat_map(|_| places(array.shape(), [1, 16])).take(10_000).collect();
+    let places = places(array.shape(), [1, 16]);
     let bare = File::options().read(true).write(true).open(path).unwrap();
     // SAFETY: see `main`; the stores are made while nobody looks at the array.
     let mut map = unsafe { MmapMut::map_mut(&bare).unwrap() };

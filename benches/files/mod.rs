@@ -11,6 +11,8 @@ use mmap_array::bytemuck::cast_slice;
 use mmap_array::{Element, Header, Order};
 
 pub(crate) const BLOCK: usize = 4 << 20;
+/// How many places are enough for no cache to hold them.
+const PLACES: usize = 10_000;
 /// Where the data starts in all files here.
 pub(crate) const START: u64 = 128;
 
@@ -27,7 +29,9 @@ pub(crate) fn places(shape: &[usize], window: [usize; 2]) -> Vec<[usize; 2]> {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 33) as usize % end
     };
-    (0..4096).map(|_| [below(shape[0] - window[0] + 1), below(shape[1] - window[1] + 1)]).collect()
+    (0..PLACES)
+        .map(|_| [below(shape[0] - window[0] + 1), below(shape[1] - window[1] + 1)])
+        .collect()
 }
 
 /// Writes a file in large pieces, without the code that is measured.
