@@ -80,7 +80,10 @@ pub(crate) fn check_dtype<T: Element>(dtype: &DType, path: &Path) -> Result<()> 
 /// The elements are of type `dtype`, and not `T`.
 #[cold]
 pub(crate) fn mismatch<T: Element>(dtype: &DType, path: &Path) -> Error {
-    let (found, expected) = (describe(dtype), describe(&T::dtype()));
+    let (found, mut expected) = (describe(dtype), describe(&T::dtype()));
+    if found == expected {
+        expected = format!("the Rust type `{}`", std::any::type_name::<T>());
+    }
     Error::DTypeMismatch { path: path.to_path_buf(), found, expected, hint: dtype.hint() }
 }
 

@@ -15,7 +15,7 @@ use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::array::{MmapArray, MmapArrayCow, MmapArrayMut};
 use crate::element::{Element, check_dtype};
 use crate::error::{Error, Result};
-use crate::file::{NpyFile, Tail, check_whole, end_of_data, read_header};
+use crate::file::{NpyFile, Tail, end_of_data, read_header, whole_header};
 use crate::layout::Order;
 use crate::npy::Header;
 use crate::raw::Raw;
@@ -390,7 +390,11 @@ impl OpenOptions {
     }
 
     /// The header of a new `.npy` file, and its bytes.
-    fn new_header<T: Element>(&self, path: &Path, shape: &[usize]) -> Result<(Header, Vec<u8>)> {
+    pub(crate) fn new_header<T: Element>(
+        &self,
+        path: &Path,
+        shape: &[usize],
+    ) -> Result<(Header, Vec<u8>)> {
         if !(64..=4096).contains(&self.align_data) || !self.align_data.is_power_of_two() {
             let (option, expected) = ("align_data", "a power of two from 64 to 4096");
             return Err(Error::InvalidOption { option, found: self.align_data, expected });
@@ -486,7 +490,8 @@ impl Opened {
     pub(crate) fn typed<T: Element, A: Access>(self, path: &Path) -> Result<NpyFile<T, A>> {
         let Opened { file, len, lock, header } = self;
         check_dtype::<T>(header.dtype(), path)?;
-        check_whole(&file, path, len, &header)?;
+        let header = whole_header(&file, path, len, header)?;
+        check_dtype::<T>(header.dtype(), path)?;
         NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
     }
 }

@@ -11,7 +11,7 @@ use crate::npy::{DType, Header};
 /// An array without a header, somewhere in a file of any kind: element type, shape, order and
 /// place, as they are given to `np.memmap`.
 ///
-/// Handed to [`OpenOptions::raw`], after which every door works as for an
+/// Handed to [`OpenOptions::raw`](crate::OpenOptions::raw), after which every door works as for an
 /// `.npy` file: by position in either byte order and at any byte; mapped in this machine's byte
 /// order and at a multiple of the element type's alignment. What lies before and behind the array
 /// is never touched. The array's [`header`](crate::NpyFile::header) says what was asked for; its

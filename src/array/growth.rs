@@ -89,6 +89,8 @@ impl<T: Element> MmapArray<T, ReadWrite> {
     }
 
     /// Cuts the array after its first `rows` rows, and commits that; see [`NpyFile::truncate`].
+    /// Windows cuts no file that is mapped: there this is an error that leaves the rows behind as a
+    /// tail, so cut [the file](Self::into_file) instead.
     ///
     /// # Errors
     ///

@@ -171,8 +171,9 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// Reserves space for more rows; see [`NpyFile::reserve`].
     pub(crate) fn reserve_rows(&mut self, rows: usize) -> Result<()> {
         let (axis, _) = self.rows()?;
+        self.check_synced()?;
         self.check_alone()?;
-        self.check_len()?;
+        self.check_no_tail()?;
         let all = self.shape()[axis].saturating_add(rows);
         let (header, _) = self.header_with_rows(all)?;
         storage::reserve_beyond(&self.file, &self.path, end_of_data(&header, &self.path)?)
@@ -181,6 +182,10 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// Cuts the array; see [`NpyFile::truncate`].
     pub(crate) fn truncate_rows(&mut self, rows: usize) -> Result<()> {
         self.check_truncate(rows)?;
+        if *self.uncommitted.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            // Or a header that is half rewritten might agree with the length of the file.
+            self.sync(|| Ok(()))?;
+        }
         self.set_rows(rows)?;
         storage::set_len(&self.file, &self.path, self.data().end)?;
         self.sync(|| Ok(()))
@@ -275,7 +280,8 @@ pub enum Tail {
 
 impl<T: Element> NpyFile<T, ReadWrite> {
     /// Appends rows to the array, from elements in row-major order: indices of the first axis in C
-    /// order, of the last in Fortran order. Their number must be a multiple of a row's.
+    /// order, of the *last* in Fortran order (an array that starts empty has shape `[0, 3]` in C
+    /// order, `[3, 0]` in Fortran order). Their number must be a multiple of a row's.
     ///
     /// This handle has the rows at once. Others see them, and a crash keeps them, once they are
     /// committed, by [`flush`](Self::flush) or [`close`](Self::close); a handle that is dropped

@@ -7,7 +7,7 @@ mod check;
 mod growth;
 mod windows;
 
-pub(crate) use check::{check_whole, end_of_data, read_header};
+pub(crate) use check::{end_of_data, read_header, whole_header};
 pub use growth::Tail;
 pub(crate) use windows::zeroed;
 

@@ -1,6 +1,6 @@
 //! A new npy-stack on its way to its directory: its files first, `info` last.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,8 @@ pub(super) struct NewStack {
     overwrite: bool,
     info: Vec<u8>,
     count: usize,
+    /// Files of the stack that is overwritten, as its `info` says.
+    old_count: usize,
     /// Is `info` written?
     whole: bool,
 }
@@ -43,7 +45,10 @@ impl NewStack {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
             Err(error) => return Err(failed(error)),
         };
-        let new = NewStack { dir, made, overwrite, info: bytes, count, whole: false };
+        // Without an `info` that can be read, the files there are no stack's.
+        let old = if made { None } else { StackInfo::read(&dir).ok() };
+        let old_count = old.map_or(0, |old| old.lens().len());
+        let new = NewStack { dir, made, overwrite, info: bytes, count, old_count, whole: false };
         if !made {
             new.check_dir()?;
         }
@@ -65,22 +70,19 @@ impl NewStack {
                 Some(_) => Err(Error::AlreadyExists { path: self.dir.clone() }),
             };
         }
-        let old = self.old_files()?;
-        old.iter().try_for_each(|(_, path)| storage::open_locked(path, true, true).map(drop))
+        for number in 0..self.count.max(self.old_count) {
+            self.lock_old(number)?;
+        }
+        Ok(())
     }
 
-    /// The numbered files of the directory.
-    fn old_files(&self) -> Result<Vec<(usize, PathBuf)>> {
-        let failed = |error| Error::io(&self.dir, "list", 0, error);
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(".npy")?.parse().ok());
-            if let Some(number) = number.filter(|number| *name == *format!("{number}.npy")) {
-                files.push((number, self.path(number)));
-            }
+    /// Locks the file with this number, where there is one.
+    fn lock_old(&self, number: usize) -> Result<Option<File>> {
+        match storage::open_locked(&self.path(number), true, true) {
+            Ok((file, ..)) => Ok(Some(file)),
+            Err(Error::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
-        Ok(files)
     }
 
     /// Removes an `info` that is to be overwritten: while files are replaced there is no stack.
@@ -119,10 +121,10 @@ impl NewStack {
     }
 
     fn remove_surplus(&self) -> Result<()> {
-        if self.overwrite {
-            for (_, path) in self.old_files()?.iter().filter(|(number, _)| *number >= self.count) {
-                let _locked = storage::open_locked(path, true, true)?;
-                fs::remove_file(path).map_err(|error| Error::io(path, "remove", 0, error))?;
+        for number in self.count..self.old_count {
+            let path = self.path(number);
+            if let Some(_locked) = self.lock_old(number)? {
+                fs::remove_file(&path).map_err(|error| Error::io(&path, "remove", 0, error))?;
             }
         }
         Ok(())

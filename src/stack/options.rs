@@ -73,9 +73,10 @@ impl StackOptions {
     /// Whether a new npy-stack may take the place of what is in its directory; it may not by
     /// default.
     ///
-    /// Its `info` is removed first, then the files `0.npy`, `1.npy`, ... are replaced or removed, and
-    /// the new `info` comes last: in between there is no stack. Where somebody holds a lock on one
-    /// of those files, nothing is changed. Other files in the directory are left alone. With
+    /// Its `info` is removed first, then the files `0.npy`, `1.npy`, ... of the new stack replace what
+    /// has their names, files that only the old one had (by its `info`) are removed, and the new
+    /// `info` comes last: in between there is no stack. Where somebody holds a lock on one of those
+    /// files, nothing is changed. All other files in the directory are left alone. With
     /// [`create_npy_stack`](Self::create_npy_stack) all that happens when the stack is published.
     pub const fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
@@ -83,12 +84,13 @@ impl StackOptions {
     }
 
     /// How each file is opened or created: its lock, order, allocation, alignment, longest header.
-    /// The options `overwrite` and `publish` of a single file have no say here.
+    /// The options `overwrite`, `publish` and `raw` of a single file have no say here.
     ///
     /// By default a file that is read takes no lock. With one, it is held while the file is open,
     /// so not by all files at once.
     pub fn files(mut self, files: OpenOptions) -> Self {
         self.files = files;
+        self.files.raw = None;
         self
     }
 
@@ -177,6 +179,8 @@ impl StackOptions {
     ) -> Result<()> {
         let view = view.into();
         let info = StackInfo::of_rows(view.shape(), axis, rows_per_file)?;
+        // What no file could be made with must not cost an old stack.
+        self.files.new_header::<T>(dir.as_ref(), view.shape())?;
         let mut new = NewStack::begin(dir.as_ref(), &info, &T::dtype(), self.overwrite)?;
         new.remove_old_info()?;
         let options = self.files.clone().overwrite(self.overwrite);

@@ -295,3 +295,42 @@ fn an_old_header_has_room_for_some_digits_and_a_new_one_for_all() {
     grow(&new, (1 << 60) - 2).unwrap();
     assert_eq!(Header::read(&new).unwrap().shape(), [1 << 60, 0]);
 }
+
+#[test]
+fn space_is_not_reserved_where_bytes_are_in_the_way_of_growing() {
+    let folder = folder();
+    let path = folder.path().join("a.npy");
+    mmap_array::save(&path, &[1_u8, 2]).unwrap();
+    let len = std::fs::metadata(&path).unwrap().len();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(len + 5).unwrap();
+    let mut file = NpyFile::<u8>::open_mut(&path).unwrap();
+    let in_the_way = |result| matches!(result, Err(Error::UncommittedTail { byte_len: 5, .. }));
+    assert!(in_the_way(file.reserve(1000)) && in_the_way(file.append(&[3])));
+}
+
+#[test]
+fn a_reader_beside_a_writer_that_appends_and_cuts_is_never_told_of_a_short_file() {
+    let folder = folder();
+    let path = folder.path().join("a.npy");
+    mmap_array::save(&path, &[7_u8; 99]).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let relaxed = std::sync::atomic::Ordering::Relaxed;
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut file = NpyFile::<u8>::open_mut(&path).unwrap();
+            for _ in 0..2000 {
+                file.append(&[7]).unwrap();
+                file.flush().unwrap();
+                file.truncate(99).unwrap();
+            }
+            done.store(true, relaxed);
+        });
+        let mut reader = NpyFile::<u8>::open(&path).unwrap();
+        while !done.load(relaxed) {
+            reader.refresh().unwrap();
+            assert!([99, 100].contains(&reader.len()));
+            assert!([99, 100].contains(&NpyFile::<u8>::open(&path).unwrap().len()));
+        }
+        writer.join().unwrap();
+    });
+}

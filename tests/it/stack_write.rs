@@ -296,3 +296,37 @@ fn files_that_are_not_what_info_says_are_named() {
     let error = Stack::<i32>::open_npy_stack(&dir).unwrap_err();
     assert!(matches!(&error, Error::Io { path, .. } if path.ends_with("2.npy")), "{error:?}");
 }
+
+#[test]
+fn overwriting_a_stack_leaves_files_alone_that_are_not_its_own() {
+    let folder = folder();
+    let dir = folder.path().join("years");
+    fs::create_dir(&dir).unwrap();
+    for name in ["1999.npy", "2000.npy", "notes.txt"] {
+        fs::write(dir.join(name), name).unwrap();
+    }
+    let elements = [1, 2, 3, 4];
+    let overwrite = StackOptions::new().overwrite(true);
+    overwrite.save_npy_stack(&dir, &elements, 0, 1).unwrap();
+    overwrite.save_npy_stack(&dir, &elements, 0, 2).unwrap();
+    assert!(!dir.join("2.npy").exists() && !dir.join("3.npy").exists());
+    for name in ["1999.npy", "2000.npy", "notes.txt"] {
+        assert_eq!(fs::read_to_string(dir.join(name)).unwrap(), name);
+    }
+    assert_eq!(Stack::<i32>::open_npy_stack(&dir).unwrap().read().unwrap().as_slice(), elements);
+}
+
+#[test]
+fn options_that_no_file_can_have_cost_no_old_stack_and_raw_has_no_say() {
+    let folder = folder();
+    let dir = folder.path().join("stack");
+    save_npy_stack(&dir, &[1, 2, 3], 0, 1).unwrap();
+    let overwrite = StackOptions::new().overwrite(true);
+    let odd = overwrite.clone().files(OpenOptions::new().align_data(3));
+    let error = odd.save_npy_stack(&dir, &[4, 5], 0, 1).unwrap_err();
+    assert!(matches!(error, Error::InvalidOption { option: "align_data", .. }), "{error:?}");
+    assert_eq!(Stack::<i32>::open_npy_stack(&dir).unwrap().read().unwrap().as_slice(), [1, 2, 3]);
+    let raw = overwrite.files(OpenOptions::new().raw(mmap_array::Raw::of::<i32>([1])));
+    raw.create_npy_stack::<i32>(&dir, [2], 0, 1).unwrap().close().unwrap();
+    assert_eq!(Stack::<i32>::open_npy_stack(&dir).unwrap().read().unwrap().as_slice(), [0, 0]);
+}
