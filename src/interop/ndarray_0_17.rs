@@ -678,6 +678,7 @@ mod tests {
         assert_eq!((shared, other), (array![1, 2, 3].into(), array![7, 7, 7].into()));
     }
 
+    #[cfg_attr(miri, ignore = "makes a file")]
     #[test]
     fn mapped_arrays_are_arrays_as_their_views_are() {
         for order in [crate::Order::C, crate::Order::Fortran] {
