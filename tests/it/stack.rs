@@ -38,18 +38,6 @@ impl<T: Element> Door<T> for Stack<T, ReadWrite> {
     fn put_slice(&mut self, items: &[SliceItem], view: View<'_, T>) {
         self.write_slice(items, view).unwrap();
     }
-    fn copy_into(&mut self, items: &[SliceItem], view: View<'_, T>) {
-        self.put_slice(items, view);
-    }
-    fn fill(&mut self, items: &[SliceItem], value: T) {
-        let part = self.part(items);
-        let filled = vec![value; part.len()];
-        self.put_slice(items, View::from_shape(part.shape(), &filled).unwrap());
-    }
-    fn store(&mut self, index: &[usize], value: T) {
-        self.put_window(Window::new(index, vec![1; index.len()]).unwrap(), &[value]);
-    }
-    fn check(&self, _: &Twin<T>, _: &Twin<T>) {}
 }
 
 /// A twin in several files.

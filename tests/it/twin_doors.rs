@@ -18,7 +18,7 @@ use crate::twin::{Raw, Twin, bytes, config, fitting, nth, raws, shapes};
 use crate::twin_file::{Form, Strided, forms, open_unlocked};
 
 /// What can be done to an array whichever way it was opened.
-pub(crate) trait Door<T> {
+pub(crate) trait Door<T: Element> {
     fn whole(&self) -> Array<T>;
     fn window(&self, window: Window) -> Array<T>;
     fn window_into(&self, window: Window, out: &mut [T]);
@@ -27,11 +27,20 @@ pub(crate) trait Door<T> {
     fn put_window(&mut self, window: Window, elements: &[T]);
     fn put_slice(&mut self, items: &[SliceItem], view: View<'_, T>);
     /// The same in place, where there is a place.
-    fn copy_into(&mut self, items: &[SliceItem], view: View<'_, T>);
-    fn fill(&mut self, items: &[SliceItem], value: T);
-    fn store(&mut self, index: &[usize], value: T);
+    // By position there is one way to write; a map has others.
+    fn copy_into(&mut self, items: &[SliceItem], view: View<'_, T>) {
+        self.put_slice(items, view);
+    }
+    fn fill(&mut self, items: &[SliceItem], value: T) {
+        let part = self.part(items);
+        let filled = vec![value; part.len()];
+        self.put_slice(items, View::from_shape(part.shape(), &filled).unwrap());
+    }
+    fn store(&mut self, index: &[usize], value: T) {
+        self.put_window(Window::new(index, vec![1; index.len()]).unwrap(), &[value]);
+    }
     /// Asks in all ways that only this door has.
-    fn check(&self, twin: &Twin<T>, in_file: &Twin<T>);
+    fn check(&self, _twin: &Twin<T>, _in_file: &Twin<T>) {}
 }
 
 impl<T: Element> Door<T> for NpyFile<T, ReadWrite> {
@@ -56,18 +65,6 @@ impl<T: Element> Door<T> for NpyFile<T, ReadWrite> {
     fn put_slice(&mut self, items: &[SliceItem], view: View<'_, T>) {
         self.write_slice(items, view).unwrap();
     }
-    fn copy_into(&mut self, items: &[SliceItem], view: View<'_, T>) {
-        self.put_slice(items, view);
-    }
-    fn fill(&mut self, items: &[SliceItem], value: T) {
-        let part = self.part(items);
-        let filled = vec![value; part.len()];
-        self.put_slice(items, View::from_shape(part.shape(), &filled).unwrap());
-    }
-    fn store(&mut self, index: &[usize], value: T) {
-        self.put_window(Window::new(index, vec![1; index.len()]).unwrap(), &[value]);
-    }
-    fn check(&self, _: &Twin<T>, _: &Twin<T>) {}
 }
 
 impl<T: Element, A: Writable> Door<T> for MmapArray<T, A> {
