@@ -227,6 +227,17 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Processes are to lock a region of a file that they write to together.
+    #[error(
+        "no region of {path:?} can be locked between processes: {reason}; let one process write, \
+         with `Lock::Exclusive`, and share the array among its threads"
+    )]
+    NoRegionLocks {
+        /// The file.
+        path: PathBuf,
+        /// What stands against it.
+        reason: &'static str,
+    },
     /// The file has become another array while it was open.
     #[error(
         "{path:?} has become {found}, and was {expected}: only the length of its growing axis may \

@@ -342,6 +342,7 @@
 mod access;
 mod any;
 mod array;
+pub mod concurrency;
 mod dims;
 mod doors;
 mod element;
@@ -376,7 +377,7 @@ pub use layout::Order;
 pub use npy::{ByteOrder, DType, Field, Header, Kind, TimeUnit};
 pub use options::OpenOptions;
 pub use raw::Raw;
-pub use shared::{ReadGuard, SharedMmapArray, WriteGuard};
+pub use shared::{ReadGuard, RegionReadGuard, RegionWriteGuard, SharedMmapArray, WriteGuard};
 #[doc(hidden)]
 pub use slice::slice_items;
 pub use slice::{NewAxis, SliceItem};

@@ -360,7 +360,8 @@ impl OpenOptions {
             Some(raw) => raw.header_in(path, len)?,
             None => read_header(&file, path, len, self.max_header_len)?,
         };
-        Ok(Opened { file, len, lock, header })
+        let cooperative = self.lock == Some(Lock::Cooperative);
+        Ok(Opened { file, len, lock, cooperative, header })
     }
 
     /// Creates an array without a name.
@@ -386,7 +387,8 @@ impl OpenOptions {
         storage::allocate(new.file(), path, end_of_data(&header, path)?, self.allocation)?;
         storage::write_at(new.file(), path, &bytes, 0)?;
         let (file, name) = new.into_parts();
-        NpyFile::from_parts(file, path.to_path_buf(), header, state, Some(name))
+        let file = NpyFile::from_parts(file, path.to_path_buf(), header, state, Some(name))?;
+        Ok(file.cooperative(lock == Lock::Cooperative))
     }
 
     /// The header of a new `.npy` file, and its bytes.
@@ -482,16 +484,18 @@ pub(crate) struct Opened {
     /// Bytes of the file when it was opened.
     len: u64,
     lock: LockState,
+    cooperative: bool,
     pub(crate) header: Header,
 }
 
 impl Opened {
     /// The file as an array of `T`, where it is one. It must be open for access `A`.
     pub(crate) fn typed<T: Element, A: Access>(self, path: &Path) -> Result<NpyFile<T, A>> {
-        let Opened { file, len, lock, header } = self;
+        let Opened { file, len, lock, cooperative, header } = self;
         check_dtype::<T>(header.dtype(), path)?;
         let header = whole_header(&file, path, len, header)?;
         check_dtype::<T>(header.dtype(), path)?;
-        NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)
+        let file = NpyFile::from_parts(file, path.to_path_buf(), header, lock, None)?;
+        Ok(file.cooperative(cooperative))
     }
 }

@@ -97,6 +97,16 @@ impl Window {
         self.shape.contains(&0)
     }
 
+    /// Have the two an index in common? Windows of different numbers of axes are not of one array;
+    /// they count as overlapping.
+    pub(crate) fn overlaps(&self, other: &Window) -> bool {
+        let mut axes = self.ranges().zip(other.ranges());
+        !self.is_empty()
+            && !other.is_empty()
+            && (self.ndim() != other.ndim()
+                || axes.all(|(ours, theirs)| ours.start < theirs.end && theirs.start < ours.end))
+    }
+
     /// The part of `layout` inside the window, and how far its first element lies from the first
     /// of `layout`.
     pub(crate) fn select(&self, layout: &Layout) -> Result<(isize, Layout)> {

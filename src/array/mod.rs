@@ -6,6 +6,7 @@
 
 mod growth;
 mod parts;
+mod region;
 mod write;
 
 use std::fmt;

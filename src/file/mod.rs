@@ -5,6 +5,7 @@
 
 mod check;
 mod growth;
+mod region;
 mod windows;
 
 pub(crate) use check::{end_of_data, read_header, whole_header};
@@ -69,6 +70,8 @@ pub struct NpyFile<T, A = ReadOnly> {
     header: Header,
     layout: Layout,
     lock: LockState,
+    /// Did it ask to be let in beside others who write?
+    cooperative: bool,
     /// The name of a new file, until it is published and its directory is synced.
     name: Mutex<Option<NewName>>,
     /// The first failure of a flush: from then on the handle stays failed, because the next flush
@@ -95,6 +98,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
             header,
             layout,
             lock,
+            cooperative: false,
             name: Mutex::new(name),
             failed: OnceLock::new(),
             uncommitted: Mutex::new(false),
@@ -102,11 +106,28 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         })
     }
 
+    /// The same open file, where it was asked for with `Lock::Cooperative`.
+    pub(crate) fn cooperative(self, cooperative: bool) -> Self {
+        NpyFile { cooperative, ..self }
+    }
+
     /// The same open file with another access, for who has made sure that it was opened so.
     pub(crate) fn with_access<B: Access>(self) -> NpyFile<T, B> {
-        let NpyFile { file, path, header, layout, lock, name, failed, uncommitted, .. } = self;
+        let NpyFile { file, path, header, layout, lock, cooperative, .. } = self;
+        let NpyFile { name, failed, uncommitted, .. } = self;
         let element = PhantomData;
-        NpyFile { file, path, header, layout, lock, name, failed, uncommitted, element }
+        NpyFile {
+            file,
+            path,
+            header,
+            layout,
+            lock,
+            cooperative,
+            name,
+            failed,
+            uncommitted,
+            element,
+        }
     }
 
     /// The open file. Never handed out of the crate: who has it could write.

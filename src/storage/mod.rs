@@ -1,6 +1,7 @@
 //! Files as the operating system sees them: bytes and paths, no shapes and no element types.
 //!
-//! `open` finds out whether a path may be opened at all, `lock` keeps two writers apart, `io` moves
+//! `open` finds out whether a path may be opened at all, `lock` keeps two writers apart, `range_lock` those who share
+//! a file, `io` moves
 //! bytes, `mapping` maps them, `reserve` gives a file its length, `create` makes a file that has no name until it is
 //! whole, `naming` finds it a name. Platforms differ in the directory handle (`dir_unix`, `dir_path`)
 //! and in small functions beside their use.
@@ -15,6 +16,7 @@ mod lock;
 mod mapping;
 mod naming;
 mod open;
+mod range_lock;
 mod reserve;
 
 #[cfg(any(not(unix), miri))]
@@ -32,4 +34,5 @@ pub(crate) use io::{read_at, sync_data, wait_for_write, write_at};
 pub(crate) use lock::{open_locked, try_lock};
 pub(crate) use mapping::{MapMode, Mapping, WRITES_SHOW_IN_MAPPINGS};
 pub(crate) use open::{file_len, open_regular};
+pub(crate) use range_lock::RangeLock;
 pub(crate) use reserve::{allocate, reserve_beyond, set_len};

@@ -106,7 +106,6 @@ impl<'a, T> View<'a, T> {
     ///
     /// Every index inside the shape of `layout` must lead from `first` to an initialised `T` that
     /// nobody changes during `'a`, all of them in one allocation.
-    #[cfg(feature = "ndarray-0_17")]
     pub(crate) unsafe fn from_raw(first: *const T, layout: Layout) -> View<'a, T> {
         // The invariant holds: it is what the caller vouches for.
         View::of(Strided::new(first, layout))

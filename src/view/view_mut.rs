@@ -89,7 +89,6 @@ impl<'a, T> ViewMut<'a, T> {
     ///
     /// Every index inside the shape of `layout` must lead from `first` to an initialised `T` of its
     /// own, which nobody else reads or changes during `'a`, all of them in one allocation.
-    #[cfg(feature = "ndarray-0_17")]
     pub(crate) unsafe fn from_raw(first: *mut T, layout: Layout) -> ViewMut<'a, T> {
         // The invariant holds: it is what the caller vouches for.
         ViewMut::of(Strided::new(first, layout))

@@ -62,6 +62,11 @@ impl<T: Pod> Mapping<T> {
         Ok(aligned.then_some(Mapping { map, first, len, start, mode, advice }))
     }
 
+    /// The first element of the array. A mapping for reading must not be written.
+    pub(crate) fn as_mut_ptr(&self) -> *mut T {
+        self.first
+    }
+
     /// The elements of the array, in the order of the file.
     #[inline]
     pub(crate) fn elements(&self) -> &[T] {

@@ -20,10 +20,19 @@ struct Page([u8; 4096]);
 #[derive(Debug)]
 pub(crate) struct Mapping<T> {
     pages: Vec<Page>,
+    /// Where they start, as the vector itself knows it: boxes of a shared array are written by it.
+    first: *mut Page,
     data: Range<usize>,
     mode: MapMode,
     element: PhantomData<T>,
 }
+
+#[allow(unsafe_code, reason = "as what it stands for")]
+// SAFETY: it owns the memory that it points to.
+unsafe impl<T: Send> Send for Mapping<T> {}
+#[allow(unsafe_code, reason = "as what it stands for")]
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Mapping<T> {}
 
 impl<T: Pod> Mapping<T> {
     /// Copies the file.
@@ -41,13 +50,18 @@ impl<T: Pod> Mapping<T> {
         let mut pages = vec![Page::zeroed(); data.end.div_ceil(4096)];
         let bytes = &mut bytemuck::cast_slice_mut(&mut pages)[..data.end];
         read_at(file, Path::new(""), bytes, 0).map_err(io::Error::other)?;
-        let mapping = Mapping { pages, data, mode, element: PhantomData };
+        let first = pages.as_mut_ptr();
+        let mapping = Mapping { pages, first, data, mode, element: PhantomData };
         let aligned = bytemuck::try_cast_slice::<u8, T>(mapping.bytes()).is_ok();
         Ok(aligned.then_some(mapping))
     }
 
     fn bytes(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.pages)[self.data.clone()]
+    }
+
+    pub(crate) fn as_mut_ptr(&self) -> *mut T {
+        self.first.cast::<u8>().wrapping_add(self.data.start).cast()
     }
 
     pub(crate) fn elements(&self) -> &[T] {
@@ -67,6 +81,7 @@ impl<T: Pod> Mapping<T> {
     pub(crate) fn resize(&mut self, file: &File, byte_len: u64) -> io::Result<()> {
         let (old_end, end) = (self.data.end, self.data.start + byte_len as usize);
         self.pages.resize(end.div_ceil(4096), Page::zeroed());
+        self.first = self.pages.as_mut_ptr();
         self.data.end = end;
         if end > old_end {
             let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.pages);
@@ -77,8 +92,14 @@ impl<T: Pod> Mapping<T> {
     }
 
     pub(crate) fn flush(&self, file: &File, range: Range<usize>) -> io::Result<()> {
-        let offset = (self.data.start + range.start) as u64;
-        write_at(file, Path::new(""), &self.bytes()[range], offset).map_err(io::Error::other)
+        let offset = self.data.start + range.start;
+        assert!(range.end <= self.data.len(), "a range outside");
+        let first = self.first.cast::<u8>().wrapping_add(offset);
+        // Nothing beside the range: others may have it to write.
+        // SAFETY: the range lies inside the pages, which are initialised; whoever flushes has it.
+        #[allow(unsafe_code, reason = "as what it stands for")]
+        let bytes = unsafe { std::slice::from_raw_parts(first, range.len()) };
+        write_at(file, Path::new(""), bytes, offset as u64).map_err(io::Error::other)
     }
 
     pub(crate) fn flush_async(&self, file: &File, range: Range<usize>) {
