@@ -1,5 +1,5 @@
 //! What mapping costs: opening, the first pass over a file, small writes with a flush, the flush of
-//! one row, the lock of a shared handle.
+//! one row.
 //!
 //! The limit is the system calls that the work needs, made bare, or the same pass over memory that
 //! is there already. Rivals are memmap2 with ndarray and ndarray-npy, and stores through a map as
@@ -17,7 +17,6 @@ use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::RwLock;
 
 use files::{START, places};
 use memmap2::{Mmap, MmapMut};
@@ -40,7 +39,6 @@ fn main() {
     let small = unsafe { MmapArray::<f32>::create(&path, [365, 73, 144]) }.expect("a new file");
     small.close().expect("a disk");
     open(&mut ratios, &path);
-    lock(&mut ratios, &path);
     std::fs::remove_file(&path).expect("a file to remove");
 
     fill(&path, rows);
@@ -118,34 +116,6 @@ fn bare_open(path: &Path, access: OFlags) {
     } else {
         drop(black_box(options.map_raw_read_only(&file).unwrap()));
     }
-}
-
-/// The lock and the guard alone, a thousand times.
-fn lock(ratios: &mut Ratios, path: &Path) {
-    let shared = map_mut(path).into_shared();
-    let bare = RwLock::new(0);
-    ratios.compare(
-        "read guard, 1000 times",
-        "<= 25 us, 25 ns each",
-        &mut [
-            ("SharedMmapArray::read", &mut || {
-                (0..1000).for_each(|_| drop(black_box(shared.read())));
-            }),
-            ("RwLock::read", &mut || (0..1000).for_each(|_| drop(black_box(bare.read().unwrap())))),
-        ],
-    );
-    ratios.compare(
-        "write guard, 1000 times",
-        "<= 25 us, 25 ns each",
-        &mut [
-            ("SharedMmapArray::write", &mut || {
-                (0..1000).for_each(|_| drop(black_box(shared.write())));
-            }),
-            ("RwLock::write", &mut || {
-                (0..1000).for_each(|_| drop(black_box(bare.write().unwrap())));
-            }),
-        ],
-    );
 }
 
 /// The sum of a file in the cache, or of its first GiB, mapped anew each time.

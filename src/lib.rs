@@ -46,7 +46,8 @@
 //! | read or write parts of any file, never meet a signal, and write no `unsafe` | [`NpyFile`] |
 //! | read or write a small file as a whole | [`load`], [`save`] |
 //! | read many files as one array along an axis, and Dask's npy-stacks | [`Stack`] |
-//! | share a mapped array among threads | [`SharedMmapArray`], or disjoint parts of a [`ViewMut`] |
+//! | share a mapped array among threads | [`SharedMmapArray`], its guards and regions, or disjoint parts of a [`ViewMut`] |
+//! | write to one file from several processes | [`Lock::Cooperative`], and regions: see [concurrency] |
 //! | choose order, locks, sparse files, overwriting, the moment of publishing, advice | [`OpenOptions`] |
 //! | open or create an array without a header, inside a file of any kind | [`Raw`] |
 //! | know what a file holds before choosing a type | [`Header::read`], [`DType`] |
@@ -326,7 +327,7 @@
 //! 5. Bytes behind the data are accepted and left alone.
 //! 6. A header may have up to 1 MiB here; NumPy itself stops at 10,000 characters.
 //! 7. Locks order handles of this crate, and other programs that use `flock`; nothing keeps
-//!    another program from writing to the file.
+//!    another program from writing to the file. [Concurrency](concurrency) has all of it in a table.
 //! 8. A copy-on-write array is no snapshot: what it has not written shows the file.
 //! 9. A store through a view dirties the whole page, or group of pages up to 2 MiB: write small pieces
 //!    with `write_window`, which on Linux goes by position.

@@ -61,6 +61,10 @@ const PREFETCH_GAP: usize = 64 << 10;
 /// systems have none ([`lock_state`](Self::lock_state) says so). Where anybody
 /// else may write to the file, or it comes from a stranger who may still hold it, take [`NpyFile`].
 ///
+/// Processes that write to one file together ask for [`Lock::Cooperative`](crate::Lock). They keep
+/// the second point by [regions](crate::concurrency#processes): whoever opens the file changes
+/// elements in regions alone, and touches them, or makes views of them, in regions alone as well.
+///
 /// A note to copy:
 ///
 /// ```text

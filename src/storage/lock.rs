@@ -22,8 +22,8 @@ pub enum Lock {
     /// One writer and nobody else who asks for a lock.
     #[default]
     Exclusive,
-    /// Several writers, which see to it themselves that their windows do not overlap. They keep
-    /// out those who ask for `Exclusive`.
+    /// Several writers, which see to it themselves that their windows do not overlap: by agreement,
+    /// or by [regions](crate::concurrency#processes). They keep out those who ask for `Exclusive`.
     Cooperative,
     /// No lock is taken, and none is looked at.
     Off,
