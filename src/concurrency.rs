@@ -15,7 +15,7 @@
 //! | processes | one writes, others read when it has closed the file | nothing: [`Lock::Exclusive`] is the default | never; who comes too early is refused |
 //! | processes | one appends rows, others follow | [`append`] and [`flush`] there, [`refresh`] here | never |
 //! | processes | write windows that are agreed on beforehand | [`Lock::Cooperative`] and [`NpyFile`] | never |
-//! | processes | read and write windows that nobody knows beforehand | [`Lock::Cooperative`] and [regions](#processes) | for boxes that overlap |
+//! | processes | read and write windows that nobody knows beforehand | [`Lock::Cooperative`] and [regions](#processes), of an `NpyFile` or a `SharedMmapArray` | for boxes that overlap |
 //! | machines | write | a file for each, read as one by a [`Stack`](crate::Stack) | never |
 //!
 //! # What is promised
@@ -68,10 +68,12 @@
 //! # Processes
 //!
 //! Each process opens the file with [`Lock::Cooperative`] and touches its elements in regions alone;
-//! the regions of its threads and those of other processes then exclude each other. Under the hood
-//! the bytes of the box are locked in the file (`F_OFD_SETLK`), where it has more than 4096 runs also
-//! some between them. The kernel gives such a lock back when the process ends, and programs in any
-//! language take part that lock the bytes which they touch: in Python, `fcntl.lockf`.
+//! the regions of its threads and those of other processes then exclude each other. By position
+//! ([`NpyFile::write_region`](crate::NpyFile::write_region)) that takes no `unsafe`, and who only
+//! reads needs no permission to write; a mapped array lends its regions as views. Under the hood the
+//! bytes of the box are locked in the file (`F_OFD_SETLK`), where it has more than 4096 runs also some
+//! between them. The kernel gives such a lock back when the process ends, and programs in any language
+//! take part that lock the bytes which they touch: in Python, `fcntl.lockf`.
 //!
 //! ```
 //! use mmap_array::{Lock, NpyFile, OpenOptions, Result, SharedMmapArray};
@@ -87,6 +89,7 @@
 //! NpyFile::<f64>::create(&path, [100, 100])?.close()?;
 //! // In one process, and in another.
 //! let (ours, theirs) = (open(&path)?, open(&path)?);
+//! let reader = NpyFile::<f64>::open(&path)?; // and in a third
 //! # if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
 //! let mut tile = ours.write_region([0..50, 0..50])?;
 //! assert!(theirs.try_write_region([0..50, 50..100])?.is_some()); // beside it
@@ -94,6 +97,7 @@
 //! tile.view_mut().fill(1.5);
 //! drop(tile);
 //! assert_eq!(theirs.read_region([49..51, 49..51])?.view().to_vec(), [1.5, 0.0, 0.0, 0.0]);
+//! assert_eq!(reader.read_region([49..51, 49..50])?.read()?.as_slice(), [1.5, 0.0]);
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -370,7 +370,7 @@ pub use array::{MmapArray, MmapArrayCow, MmapArrayMut};
 pub use doors::{load, save};
 pub use element::{Bool, Bytes, Element, Void};
 pub use error::{Error, Result};
-pub use file::{NpyFile, Tail};
+pub use file::{FileRegion, FileRegionMut, NpyFile, Tail};
 #[cfg(feature = "ndarray-0_17")]
 #[cfg_attr(docsrs, doc(cfg(feature = "ndarray-0_17")))]
 pub use interop::ndarray_0_17;

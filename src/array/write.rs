@@ -5,7 +5,7 @@ use std::ops::IndexMut;
 use super::{MmapArray, bytes_of, outside};
 use crate::access::{Access, ReadWrite, Writable};
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::file::NpyFile;
 use crate::layout::{Layout, Order};
 use crate::slice::SliceItem;
@@ -88,9 +88,6 @@ impl<T: Element, A: Access> MmapArray<T, A> {
         A: Writable,
     {
         let (start, part) = window.into().select(self.file.layout())?;
-        if elements.len() != part.len() {
-            return Err(Error::LenMismatch { expected: part.len(), found: elements.len() });
-        }
         let view = View::from_shape(part.shape(), elements)?;
         self.write_part(start, part, &view)
     }

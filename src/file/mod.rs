@@ -10,6 +10,7 @@ mod windows;
 
 pub(crate) use check::{end_of_data, read_header, whole_header};
 pub use growth::Tail;
+pub use region::{FileRegion, FileRegionMut};
 pub(crate) use windows::zeroed;
 
 use std::fmt;
@@ -43,8 +44,9 @@ use crate::window::{Tiles, Window};
 /// for everything else take a slice.
 ///
 /// All methods but `close` and those that change the length take `&self`: threads may share one
-/// handle, and those that write see to it that their windows do not overlap. A window is not read or written in one instant; what overlaps a
-/// concurrent write may show a mixture.
+/// handle, and those that write see to it that their windows do not overlap. A window is not read or
+/// written in one instant; what overlaps a concurrent write may show a mixture, unless both are
+/// [regions](Self::read_region).
 ///
 /// # Example
 ///
@@ -439,9 +441,6 @@ impl<T: Element> NpyFile<T, ReadWrite> {
     /// 1 MiB.
     pub fn write_window(&self, window: impl Into<Window>, elements: &[T]) -> Result<()> {
         let (start, part) = window.into().select(&self.layout)?;
-        if elements.len() != part.len() {
-            return Err(Error::LenMismatch { expected: part.len(), found: elements.len() });
-        }
         let view = View::from_shape(part.shape(), elements)?;
         self.write_from(start, part, &view)
     }

@@ -1,24 +1,91 @@
-//! Which parts of the file are locked for a box of the array, where processes write to it together.
+//! Boxes of an array that is read and written by position, locked between all handles of the file;
+//! and which parts of the file are locked for a box.
 
+use std::fmt;
 use std::ops::Range;
 
 use super::NpyFile;
-use crate::access::Access;
+use crate::access::{Access, ReadWrite};
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::storage::{LockState, RangeLock};
 use crate::transfer;
+use crate::view::{Array, View};
+use crate::window::Window;
 
 /// How many parts of a file are locked for one box at most: the kernel goes through all of them
 /// each time.
 const MAX_RANGES: usize = 4096;
 
 impl<T: Element, A: Access> NpyFile<T, A> {
-    /// Locks the part of the file that starts at `start` and has `part` as layout, where other
-    /// processes may be let in beside this one. `None` where that means to wait, which `wait`
-    /// allows.
-    pub(crate) fn lock_range(
+    /// Waits until no other handle, of this process or another, has an element of a box to write, and
+    /// locks the box to read. Whoever has another box goes on meanwhile.
+    ///
+    /// Regions exclude regions, those of a [`SharedMmapArray`](crate::SharedMmapArray) that was opened with
+    /// [`Lock::Cooperative`](crate::Lock) as well, and locks of their bytes by other programs; nobody
+    /// else is kept from anything. See [concurrency](crate::concurrency#processes).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`], [`Error::ReversedRange`] and [`Error::RankMismatch`] where the window
+    /// does not fit; [`Error::NoRegionLocks`] where the system or the file system has none;
+    /// [`Error::Io`].
+    ///
+    /// # Cost
+    ///
+    /// Some four system calls for a box that is one run in the file, and one more for each further
+    /// run. A descriptor as long as the region lives.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use mmap_array::{Lock, NpyFile, OpenOptions};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("a.npy");
+    ///
+    /// NpyFile::<i32>::create(&path, [100, 3])?.close()?;
+    /// // This may stand in several processes at once: no count is lost.
+    /// let file = OpenOptions::new().lock(Lock::Cooperative).open_file_mut::<i32>(&path)?;
+    /// # if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
+    /// let mut region = file.write_region([7..8, 0..3])?;
+    /// let counts: Vec<i32> = region.read()?.iter().map(|count| count + 1).collect();
+    /// region.write(&counts)?;
+    /// drop(region);
+    /// assert_eq!(file.read_region([6..8, 0..1])?.read()?.as_slice(), [0, 1]);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read_region(&self, window: impl Into<Window>) -> Result<FileRegion<'_, T, A>> {
+        Ok(held(self.lock_region(window.into(), false, true)?))
+    }
+
+    /// A box to read, or `None` where that means waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_region`](Self::read_region).
+    pub fn try_read_region(
+        &self,
+        window: impl Into<Window>,
+    ) -> Result<Option<FileRegion<'_, T, A>>> {
+        self.lock_region(window.into(), false, false)
+    }
+
+    fn lock_region(
+        &self,
+        window: Window,
+        write: bool,
+        wait: bool,
+    ) -> Result<Option<FileRegion<'_, T, A>>> {
+        let (start, part) = window.clone().select(&self.layout)?;
+        let lock = self.lock_bytes(start, &part, write, wait)?;
+        Ok(lock.map(|lock| FileRegion { file: self, window, start, part, _lock: lock }))
+    }
+
+    /// Locks the part of the file that starts at `start` and has `part` as layout, where it was
+    /// opened to be written to beside others. `None` where that means to wait, which `wait` allows.
+    pub(crate) fn lock_beside_others(
         &self,
         start: isize,
         part: &Layout,
@@ -32,9 +99,142 @@ impl<T: Element, A: Access> NpyFile<T, A> {
             let reason = "its file system, or the system, has no locks";
             return Err(Error::NoRegionLocks { path: self.path.clone(), reason });
         }
+        self.lock_bytes(start, part, write, wait)
+    }
+
+    fn lock_bytes(
+        &self,
+        start: isize,
+        part: &Layout,
+        write: bool,
+        wait: bool,
+    ) -> Result<Option<RangeLock>> {
         let bytes = |run: Range<usize>| self.offset(run.start)..self.offset(run.end);
         let ranges = ranges(start, part, MAX_RANGES).map(bytes);
         RangeLock::acquire(&self.file, &self.path, ranges, write, wait)
+    }
+}
+
+impl<T: Element> NpyFile<T, ReadWrite> {
+    /// Waits until no other handle, of this process or another, has an element of a box, and locks
+    /// the box to change; see [`read_region`](Self::read_region).
+    ///
+    /// # Errors
+    ///
+    /// As [`read_region`](Self::read_region).
+    pub fn write_region(&self, window: impl Into<Window>) -> Result<FileRegionMut<'_, T>> {
+        Ok(FileRegionMut(held(self.lock_region(window.into(), true, true)?)))
+    }
+
+    /// A box to change, or `None` where that means waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_region`](Self::read_region).
+    pub fn try_write_region(
+        &self,
+        window: impl Into<Window>,
+    ) -> Result<Option<FileRegionMut<'_, T>>> {
+        Ok(self.lock_region(window.into(), true, false)?.map(FileRegionMut))
+    }
+}
+
+fn held<R>(region: Option<R>) -> R {
+    region.unwrap_or_else(|| unreachable!("who waits as long as he must gets what he asks for"))
+}
+
+/// A box of a file that is locked to read, as long as this lives; made by
+/// [`NpyFile::read_region`].
+#[must_use = "the box is locked only as long as this lives"]
+pub struct FileRegion<'a, T, A> {
+    file: &'a NpyFile<T, A>,
+    window: Window,
+    /// Where the box lies, by the file's layout.
+    start: isize,
+    part: Layout,
+    _lock: RangeLock,
+}
+
+impl<T: Element, A: Access> FileRegion<'_, T, A> {
+    /// The box, in indices of the array.
+    #[must_use]
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// Reads the box into new memory, in row-major order.
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::read_window`].
+    pub fn read(&self) -> Result<Array<T>> {
+        self.file.read_selection(self.start, self.part.clone())
+    }
+
+    /// Reads the box into `out`, in row-major order.
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::read_window_into`].
+    pub fn read_into(&self, out: &mut [T]) -> Result<()> {
+        self.file.read_into(self.start, self.part.clone(), out)
+    }
+}
+
+/// A box of a file that is locked to change, as long as this lives; made by
+/// [`NpyFile::write_region`].
+#[must_use = "the box is locked only as long as this lives"]
+pub struct FileRegionMut<'a, T>(FileRegion<'a, T, ReadWrite>);
+
+impl<T: Element> FileRegionMut<'_, T> {
+    /// The box, in indices of the array.
+    #[must_use]
+    pub fn window(&self) -> &Window {
+        &self.0.window
+    }
+
+    /// Reads the box into new memory, in row-major order.
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::read_window`].
+    pub fn read(&self) -> Result<Array<T>> {
+        self.0.read()
+    }
+
+    /// Reads the box into `out`, in row-major order.
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::read_window_into`].
+    pub fn read_into(&self, out: &mut [T]) -> Result<()> {
+        self.0.read_into(out)
+    }
+
+    /// Writes the whole box from `elements`, which are in row-major order. Other handles see it at
+    /// once; [`NpyFile::flush`] makes it durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`NpyFile::write_window`].
+    pub fn write(&mut self, elements: &[T]) -> Result<()> {
+        let FileRegion { file, start, part, .. } = &self.0;
+        let view = View::from_shape(part.shape(), elements)?;
+        file.write_from(*start, part.clone(), &view)
+    }
+}
+
+/// Shows the box; touches no data.
+impl<T, A> fmt::Debug for FileRegion<'_, T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FileRegion").field(&self.window).finish()
+    }
+}
+
+/// Shows the box; touches no data.
+impl<T> fmt::Debug for FileRegionMut<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FileRegionMut").field(&self.0.window).finish()
     }
 }
 

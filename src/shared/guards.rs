@@ -19,7 +19,7 @@ use std::ops::{Deref, DerefMut};
 use super::locks::{Locks, Ticket};
 use crate::array::MmapArrayMut;
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout::Layout;
 use crate::storage::RangeLock;
 use crate::view::{View, ViewMut};
@@ -70,7 +70,7 @@ impl<T: Element> Locked<T> {
         // SAFETY: with the claim, nobody has the handle to change it.
         let array = unsafe { &*self.array.get() };
         let (start, part) = window.select(array.file().layout())?;
-        let Some(range) = array.file().lock_range(start, &part, write, wait)? else {
+        let Some(range) = array.file().lock_beside_others(start, &part, write, wait)? else {
             return Ok(None);
         };
         Ok(Some(Region { locked: self, window, start, part, _range: range, _claim: claim }))
@@ -231,9 +231,6 @@ impl<T: Element> RegionWriteGuard<'_, T> {
     /// As [`NpyFile::write_window`](crate::NpyFile::write_window).
     pub fn write(&mut self, elements: &[T]) -> Result<()> {
         let part = &self.0.part;
-        if elements.len() != part.len() {
-            return Err(Error::LenMismatch { expected: part.len(), found: elements.len() });
-        }
         let from = View::from_shape(part.shape(), elements)?;
         // SAFETY: as long as the guard lives, only it has elements of its box, and it is borrowed
         // mutably.
