@@ -71,7 +71,7 @@
 //! the regions of its threads and those of other processes then exclude each other. By position
 //! ([`NpyFile::write_region`](crate::NpyFile::write_region)) that takes no `unsafe`, and who only
 //! reads needs no permission to write; a mapped array lends its regions as views. Under the hood the
-//! bytes of the box are locked in the file (`F_OFD_SETLK`), where it has more than 4096 runs also some
+//! bytes of the box are locked in the file (`F_OFD_SETLK`), where it has more than 256 runs also some
 //! between them. The kernel gives such a lock back when the process ends, and programs in any language
 //! take part that lock the bytes which they touch: in Python, `fcntl.lockf`.
 //!
