@@ -7,9 +7,9 @@ use std::ops::Range;
 use super::NpyFile;
 use crate::access::{Access, ReadWrite};
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout::Layout;
-use crate::storage::{LockState, RangeLock};
+use crate::storage::RangeLock;
 use crate::transfer;
 use crate::view::{Array, View};
 use crate::window::Window;
@@ -28,9 +28,9 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfBounds`], [`Error::ReversedRange`] and [`Error::RankMismatch`] where the window
-    /// does not fit; [`Error::NoRegionLocks`] where the system or the file system has none;
-    /// [`Error::Io`].
+    /// As [`read_window`](Self::read_window) where the window does not fit;
+    /// [`Error::NoRegionLocks`](crate::Error::NoRegionLocks) where the system or the file system has
+    /// none; [`Error::Io`](crate::Error::Io).
     ///
     /// # Cost
     ///
@@ -95,10 +95,6 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     ) -> Result<Option<RangeLock>> {
         if !self.cooperative {
             return Ok(Some(RangeLock::none()));
-        }
-        if self.lock == LockState::Unsupported {
-            let reason = "its file system, or the system, has no locks";
-            return Err(Error::NoRegionLocks { path: self.path.clone(), reason });
         }
         self.lock_bytes(start, part, write, wait)
     }

@@ -14,6 +14,8 @@ mod common;
 mod corrupt;
 #[cfg(not(miri))]
 mod cow;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
+mod file_regions;
 #[cfg(not(miri))]
 mod golden;
 #[cfg(not(miri))]
