@@ -140,8 +140,8 @@ impl<T: Element> MmapArray<T, ReadWrite> {
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush), and [`Error::OutOfBounds`], [`Error::ReversedRange`] and
-    /// [`Error::RankMismatch`] where the window does not fit.
+    /// As [`flush`](Self::flush), and as [`read_window`](Self::read_window) where the window does not
+    /// fit.
     pub fn flush_window(&self, window: impl Into<Window>) -> Result<()> {
         let (start, part) = window.into().select(self.file.layout())?;
         let bytes = bytes_of::<T>(transfer::span(start, &part));
@@ -164,8 +164,9 @@ impl<T: Element> MmapArray<T, ReadWrite> {
     ///
     /// # Errors
     ///
-    /// [`Error::SyncFailed`] where an earlier flush failed; [`Error::Shrunk`] where the file became
-    /// shorter. Errors of the disk show at the next flush.
+    /// [`Error::SyncFailed`](crate::Error::SyncFailed) where an earlier flush failed;
+    /// [`Error::Shrunk`](crate::Error::Shrunk) where the file became shorter. Errors of the disk show
+    /// at the next flush.
     pub fn flush_async(&self) -> Result<()> {
         self.file.check_synced()?;
         self.file.check_len()?;
