@@ -342,6 +342,7 @@
 mod access;
 mod any;
 mod array;
+mod batch;
 mod dims;
 mod doors;
 mod element;

@@ -3,11 +3,16 @@
 //! Its doors (`open`, `open_mut`, `create`) stand in `doors.rs`, every step from a path to an open
 //! array in `options.rs`, and how windows travel in `windows.rs`.
 
+mod batch;
 mod check;
+mod depth;
+mod gather;
 mod growth;
 mod windows;
 
 pub(crate) use check::{end_of_data, read_header, whole_header};
+pub(crate) use depth::Source;
+pub(crate) use gather::{check_windows, read_windows, take};
 pub use growth::Tail;
 pub(crate) use windows::zeroed;
 

@@ -60,7 +60,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     }
 
     /// Reads a run of elements, in native byte order.
-    fn read_native(&self, start: usize, out: &mut [T]) -> Result<()> {
+    pub(crate) fn read_native(&self, start: usize, out: &mut [T]) -> Result<()> {
         if !self.header.dtype().is_foreign() {
             return self.read_run(start, out);
         }
@@ -167,7 +167,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     }
 
     /// Where an element lies in the file, in bytes; `Header` has checked that the end fits.
-    fn offset(&self, element: usize) -> u64 {
+    pub(super) fn offset(&self, element: usize) -> u64 {
         self.header.data_start() + element as u64 * size_of::<T>() as u64
     }
 
