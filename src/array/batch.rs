@@ -18,6 +18,8 @@ use crate::window::Window;
 
 /// Rows of a window that lie closer together are looked for at once.
 const LOOKED_FOR_AT_ONCE: usize = 128 << 10;
+/// One window of so many bytes is copied without a look at what is in memory.
+const SMALL: usize = 64 << 10;
 
 impl<T: Element, A: Access> MmapArray<T, A> {
     /// Copies the elements at `indices` along `axis` into `out`, in the order asked, as NumPy's
@@ -67,7 +69,8 @@ impl<T: Element, A: Access> MmapArray<T, A> {
     ///
     /// # Cost
     ///
-    /// As [`take`](Self::take).
+    /// As [`take`](Self::take). A single window of up to 64 KiB is copied as
+    /// [`read_window_into`](Self::read_window_into) does.
     ///
     /// # Example
     ///
@@ -87,6 +90,11 @@ impl<T: Element, A: Access> MmapArray<T, A> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read_windows(&self, windows: &[Window], out: &mut [T]) -> Result<()> {
+        if let [window] = windows
+            && window.len() <= SMALL / size_of::<T>()
+        {
+            return self.read_window_into(window, out);
+        }
         file::check_windows(self.file.layout(), windows, out.len())?;
         self.file.check_len()?;
         file::read_windows(self, self.file.layout(), windows, out)
