@@ -33,7 +33,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// The file is read in its own order, in pieces of up to 1 MiB: what lies at most 4 KiB apart is
     /// read at once, and what is asked for twice is read once. On Linux, what the system has in
     /// memory is copied at once; the rest is asked for some 32 reads ahead, so that the disk works on
-    /// them together. A batch of less than 1 MiB is read on the calling thread; a larger one on up to
+    /// them together. A batch of less than 4 MiB is read on the calling thread; a larger one on up to
     /// eight, as many as there are processors. (Elsewhere up to 16 threads take the place of
     /// asking.) A file in Fortran order is read on one.
     ///

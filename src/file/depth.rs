@@ -16,8 +16,9 @@ use crate::layout::Layout;
 const DEPTH: usize = 32;
 /// Elements of such reads, in bytes.
 const IN_FLIGHT: usize = 8 << 20;
-/// Bytes that are worth a thread. Starting one takes as long as copying half of them.
-const FOR_A_THREAD: usize = 512 << 10;
+/// Bytes that are worth a thread. Starting one takes as long as copying 500 KiB, and on a busy machine
+/// it may start late. Where threads are the depth, they wait for the disk more than they copy.
+const FOR_A_THREAD: usize = if cfg!(target_os = "linux") { 2 << 20 } else { 256 << 10 };
 /// More threads than this find the memory busy. Where the system takes no hints, they are the depth.
 const MOST_THREADS: usize = if cfg!(target_os = "linux") { 8 } else { 16 };
 

@@ -254,13 +254,14 @@ fn batches_that_threads_share_are_as_indexed_one_by_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.npy");
     let mut random = Random::new(7);
-    for shape in [&[1100, 257][..], &[2, 500, 290], &[290_000], &[3, 97_000]] {
-        for order in [Order::C, Order::Fortran] {
-            let twin = Twin::<i32>::new(shape, 0);
+    let shapes = [&[700, 130][..], &[2, 250, 190], &[110_000], &[3, 37_000]];
+    for (number, shape) in shapes.into_iter().enumerate() {
+        for order in [Order::C, Order::Fortran].into_iter().take(2 - number.min(1)) {
+            let twin = Twin::<i64>::new(shape, 0);
             save(&path, &twin, order);
-            let file = NpyFile::<i32>::open(&path).unwrap();
-            let array = map::open::<i32>(&path).unwrap();
-            let mut private = map::open_cow::<i32>(&path).unwrap();
+            let file = NpyFile::<i64>::open(&path).unwrap();
+            let array = map::open::<i64>(&path).unwrap();
+            let mut private = map::open_cow::<i64>(&path).unwrap();
             let mut changed = twin.clone();
             for place in (0..changed.elements.len()).step_by(50_001) {
                 changed.elements[place] = -7;
@@ -275,7 +276,7 @@ fn batches_that_threads_share_are_as_indexed_one_by_one() {
             for (axis, &len) in shape.iter().enumerate() {
                 let rest = twin.elements.len() / len;
                 let indices: Vec<_> =
-                    (0..280_000_usize.div_ceil(rest)).map(|_| random.below(len)).collect();
+                    (0..530_000_usize.div_ceil(rest)).map(|_| random.below(len)).collect();
                 let (expected, ours) =
                     (taken(&twin, axis, &indices), taken(&changed, axis, &indices));
                 for cold in [true, false] {
@@ -288,7 +289,7 @@ fn batches_that_threads_share_are_as_indexed_one_by_one() {
                 }
             }
             let mut whole: Vec<_> = shape.iter().map(|&len| 0..len).collect();
-            let mut windows = vec![Window::from(&*whole)];
+            let mut windows = vec![Window::from(&*whole); 5];
             whole[shape.len() - 1].start = 17;
             windows.push(Window::from(&*whole));
             whole[0] = 1..2;
