@@ -29,7 +29,6 @@ use rustix::fs::{Advice, OFlags, fadvise};
 
 const ROW: usize = 64 << 10;
 const COLUMNS: usize = ROW / size_of::<f32>();
-const READAHEAD: [usize; 3] = [8, 16, 32];
 
 fn main() {
     let mut ratios = Ratios::new();
@@ -43,21 +42,17 @@ fn main() {
     cold_rows(&mut ratios, &path);
     warm_rows(&mut ratios, &path);
     let elements = rows * COLUMNS;
+    // The same file in other shapes, each with the axis and the number of indices to take.
+    let columns = (elements / 100_000).max(100);
+    let wide = 512_000.min(elements);
     let shapes = [
-        ("100 of 1000 columns", [elements / 1000, 1000], Order::C, 1),
-        ("Fortran, 100 of 1000 rows", [1000, elements / 1000], Order::Fortran, 0),
-        (
-            "Fortran, 100 columns",
-            [100_000.min(elements / 100), elements / 100_000],
-            Order::Fortran,
-            1,
-        ),
-        ("10 of 2000 wide columns", [elements / 512_000, 512_000], Order::C, 1),
+        ("100 of 1000 columns", [elements / 1000, 1000], Order::C, 1, 100),
+        ("10 columns of wide rows", [elements / wide, wide], Order::C, 1, 10),
+        ("Fortran, 100 of 1000 rows", [1000, elements / 1000], Order::Fortran, 0, 100),
+        ("Fortran, 100 columns", [elements / columns, columns], Order::Fortran, 1, 100),
     ];
-    for (name, shape, order, axis) in shapes {
-        if shape[axis] >= 100 && !shape.contains(&0) {
-            dense(&mut ratios, &path, name, &Raw::of::<f32>(shape).order(order), axis);
-        }
+    for (name, shape, order, axis, count) in shapes {
+        columns_or_rows(&mut ratios, &path, name, Raw::of::<f32>(shape).order(order), axis, count);
     }
     single_elements(&mut ratios, &path, elements);
     small(&mut ratios, &path);
@@ -125,9 +120,9 @@ fn cold_rows(ratios: &mut Ratios, path: &Path) {
                 read_each(&file, single.next().unwrap(), &mut out.borrow_mut()[..len]);
             }),
             ("O_DIRECT, one at a time", &mut || read(1, direct_1.next().unwrap())),
-            ("O_DIRECT, 8 threads", &mut || read(READAHEAD[0], a.next().unwrap())),
-            ("O_DIRECT, 16 threads", &mut || read(READAHEAD[1], b.next().unwrap())),
-            ("O_DIRECT, 32 threads", &mut || read(READAHEAD[2], c.next().unwrap())),
+            ("O_DIRECT, 8 threads", &mut || read(8, a.next().unwrap())),
+            ("O_DIRECT, 16 threads", &mut || read(16, b.next().unwrap())),
+            ("O_DIRECT, 32 threads", &mut || read(32, c.next().unwrap())),
         ],
     );
 }
@@ -191,13 +186,19 @@ fn warm_rows(ratios: &mut Ratios, path: &Path) {
     ratios.compare("warm rows of 64 KiB, mapped", "<= 0.67 of memcpy", calls);
 }
 
-/// The same file as an array of another shape.
-fn dense(ratios: &mut Ratios, path: &Path, name: &str, raw: &Raw, axis: usize) {
-    let options = OpenOptions::new().raw(raw.clone().offset(START));
+fn columns_or_rows(
+    ratios: &mut Ratios,
+    path: &Path,
+    name: &str,
+    raw: Raw,
+    axis: usize,
+    count: usize,
+) {
+    let options = OpenOptions::new().raw(raw.offset(START));
     let file = options.open_file::<f32>(path).unwrap();
     // SAFETY: see `open_mapped`.
     let array = unsafe { options.open::<f32>(path) }.unwrap();
-    let indices = numbers(if name.contains("wide") { 10 } else { 100 }, file.shape()[axis]);
+    let indices = numbers(count, file.shape()[axis]);
     let len = file.len() / file.shape()[axis] * indices.len();
     let (mut ours, mut mapped) = (vec![0.0; len], vec![0.0; len]);
     let mut buffer = vec![0_u8; 1 << 20];

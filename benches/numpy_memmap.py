@@ -173,7 +173,7 @@ def batch(path, gib):
     dense("100 of 1000 columns", (elements // 1000, 1000), "C", 1, 100)
     dense("Fortran, 100 of 1000 rows", (1000, elements // 1000), "F", 0, 100)
     dense("Fortran, 100 columns", (100_000, elements // 100_000), "F", 1, 100)
-    dense("10 of 2000 wide columns", (elements // 512_000, 512_000), "C", 1, 10)
+    dense("10 columns of wide rows", (elements // 512_000, 512_000), "C", 1, 10)
     dense("10^6 elements", (elements,), "C", 0, 1_000_000)
     os.close(descriptor)
 

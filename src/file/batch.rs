@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::depth::Source;
-use super::{NpyFile, gather};
+use super::{NpyFile, requests, take};
 use crate::access::Access;
 use crate::batch::Take;
 use crate::element::Element;
@@ -37,7 +37,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// eight, as many as there are processors. (Elsewhere up to 16 threads take the place of
     /// asking.) A file in Fortran order is read on one.
     ///
-    /// Memory: a buffer of up to 1 MiB for each thread, and some 48 bytes for each run of the file,
+    /// Memory: a buffer of up to 1 MiB for each thread, and some 64 bytes for each run of the file,
     /// for at most a million at a time; a larger batch is read in several such steps.
     ///
     /// # Example
@@ -62,7 +62,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     pub fn take(&self, axis: usize, indices: &[usize], out: &mut [T]) -> Result<()> {
         let take = Take::new::<T>(self.layout(), axis, indices, out.len())?;
         self.check_len()?;
-        gather::take(self, self.layout(), self.order(), &take, out)
+        take::take(self, self.layout(), self.order(), &take, out)
     }
 
     /// Reads windows into `out`, one after the other in the order asked, each in row-major order.
@@ -99,9 +99,9 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         if let [window] = windows {
             return self.read_window_into(window, out);
         }
-        gather::check_windows(self.layout(), windows, out.len())?;
+        requests::check_windows(self.layout(), windows, out.len())?;
         self.check_len()?;
-        gather::read_windows(self, self.layout(), windows, out)
+        requests::read_windows(self, self.layout(), windows, out)
     }
 
     /// Is this element in the system's cache?

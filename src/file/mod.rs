@@ -1,19 +1,23 @@
 //! [`NpyFile`]: an array in a file, read and written by position, without mapping it.
 //!
 //! Its doors (`open`, `open_mut`, `create`) stand in `doors.rs`, every step from a path to an open
-//! array in `options.rs`, and how windows travel in `windows.rs`.
+//! array in `options.rs`, how windows travel in `windows.rs`, and batches in `batch.rs`, which leads to
+//! `take.rs`, `tiles.rs` and `requests.rs`, and `depth.rs`, which does many reads at once.
 
 mod batch;
 mod check;
 mod depth;
-mod gather;
 mod growth;
+mod requests;
+mod take;
+mod tiles;
 mod windows;
 
 pub(crate) use check::{end_of_data, read_header, whole_header};
 pub(crate) use depth::Source;
-pub(crate) use gather::{check_windows, read_windows, take};
 pub use growth::Tail;
+pub(crate) use requests::{check_windows, read_windows};
+pub(crate) use take::take;
 pub(crate) use windows::zeroed;
 
 use std::fmt;
