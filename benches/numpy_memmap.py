@@ -10,6 +10,7 @@ of 64 bytes stored at random places and flushed.
     cargo bench
     python benches/numpy_memmap.py          # files of 4 x side x side bytes: --side 32768
     python benches/numpy_memmap.py --mapped --gib 8     # those of `mapped.rs` alone
+    python benches/numpy_memmap.py --batch --gib 8      # those of `batch.rs`
 """
 
 import argparse
@@ -118,10 +119,70 @@ def mapped(path, gib):
     measure("10,000 writes, flush", store_and_flush)
 
 
+def median_after(name, before, call, rounds):
+    """Prints the median of some rounds; what comes before each is not timed."""
+    times = []
+    for _ in range(rounds):
+        before()
+        times.append(timed(call, 1))
+    print(f"{name:<28} {statistics.median(times) * 1e6:>11.3f}", flush=True)
+
+
+def batch(path, gib):
+    """Random rows of 64 KiB, cold and warm; columns; single elements."""
+    rows, columns = gib << 14, 1 << 14
+    write_file(path, np.dtype("<f4"), (rows, columns), False)
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    generator = np.random.default_rng(1)
+    indices = None
+    array = None
+    out = np.ones((1000, columns), np.float32)
+
+    def prepare(cold):
+        nonlocal indices, array
+        indices = generator.permutation(rows)[:1000]
+        if cold:
+            # What is mapped stays in the cache.
+            array = None
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            array = np.load(path, mmap_mode="r")
+
+    def loop():
+        for i, j in enumerate(indices):
+            out[i] = array[j]
+
+    def take():
+        np.take(array, indices, axis=0, out=out, mode="clip")
+
+    for cold, name, rounds in [(True, "cold", 7), (False, "warm", 51)]:
+        if not cold:
+            array = np.load(path, mmap_mode="r")
+            array.sum()
+        for call, how in [(loop, "loop"), (take, "np.take")]:
+            median_after(f"{name} rows of 64 KiB, {how}", lambda: prepare(cold), call, rounds)
+
+    def dense(name, shape, order, axis, count):
+        array = np.memmap(path, np.float32, "r", 128, shape, order)
+        some = generator.integers(0, shape[axis], count)
+        result_shape = [count if other == axis else len for other, len in enumerate(shape)]
+        result = np.ones(result_shape, np.float32)
+        measure(name, lambda: np.take(array, some, axis, result, "clip"))
+
+    elements = rows * columns
+    dense("100 of 1000 columns", (elements // 1000, 1000), "C", 1, 100)
+    dense("Fortran, 100 of 1000 rows", (1000, elements // 1000), "F", 0, 100)
+    dense("Fortran, 100 columns", (100_000, elements // 100_000), "F", 1, 100)
+    dense("10 columns of wide rows", (elements // 512_000, 512_000), "C", 1, 10)
+    dense("10^6 elements", (elements,), "C", 0, 1_000_000)
+    os.close(descriptor)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--side", type=int, default=8192, help="a multiple of 1024")
     parser.add_argument("--mapped", action="store_true", help="the workloads of mapped.rs alone")
+    parser.add_argument("--batch", action="store_true", help="the workloads of batch.rs alone")
     parser.add_argument("--gib", type=int, default=1, help="the size of their file")
     arguments = parser.parse_args()
     side = arguments.side
@@ -130,6 +191,8 @@ def main():
         path = os.path.join(folder, "a.npy")
         if arguments.mapped:
             return mapped(path, arguments.gib)
+        if arguments.batch:
+            return batch(path, arguments.gib)
         np.save(path, np.zeros((365, 73, 144), np.float32))
         measure("open", lambda: np.load(path, mmap_mode="r"))
 

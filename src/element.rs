@@ -39,7 +39,7 @@ use crate::npy::DType;
     note = "elements are i8 to i64, u8 to u64, f32 and f64; take `Bool` for NumPy's bool, `Bytes<N>` \
             for S, `Void<N>` for V"
 )]
-pub trait Element: Pod {
+pub trait Element: Pod + Send + Sync {
     /// The element type that files of this type are created with: in native byte order.
     fn dtype() -> DType;
 

@@ -54,6 +54,7 @@
 //! | open a file whose element type is known only then | [`AnyFile`], [`AnyArray`], [`with_any!`] |
 //! | name a part of an array | [`s!`], or ranges as a [`Window`] |
 //! | go through an array block by block | `row_blocks` and `tiles`: [windows of a file](Tiles); `outer_blocks` and `tiles`: [parts of a view](ViewTiles) |
+//! | read shuffled rows, or many windows at once | [`NpyFile::take`], [`NpyFile::read_windows`] |
 //! | append to an array, and follow one that grows | [`NpyFile::append`], [`NpyFile::refresh`], [`NpyFile::recover`] |
 //! | look at elements in memory another way, or change them | [`View`], [`ViewMut`] |
 //! | hold what was read | [`Array`] |
@@ -343,6 +344,7 @@
 mod access;
 mod any;
 mod array;
+mod batch;
 pub mod concurrency;
 mod dims;
 mod doors;

@@ -16,11 +16,11 @@ use crate::dims::Dims;
 use crate::layout::{Layout, Positions};
 
 /// Gaps up to this many bytes are read through: one longer read is cheaper than two.
-const MAX_GAP: usize = 4 << 10;
+pub(crate) const MAX_GAP: usize = 4 << 10;
 /// Runs of at least this many bytes are worth a read of their own, whatever the gap between them.
-const LONG_RUN: usize = 64 << 10;
+pub(crate) const LONG_RUN: usize = 64 << 10;
 /// Bytes of the buffer that a tile passes through.
-const BUFFER: usize = 1 << 20;
+pub(crate) const BUFFER: usize = 1 << 20;
 
 /// A selection of a file in file order, beside the memory it is transferred to or from.
 #[derive(Debug)]

@@ -26,13 +26,26 @@ impl Ratios {
 
     /// Compares the first call, ours, with its limits, the others. `target` is for the reader.
     pub(crate) fn compare(&mut self, name: &str, target: &str, calls: &mut [Call<'_>]) {
-        let once = time(1, calls[0].1);
-        let batch = if self.test { 1 } else { (3e-4 / once).clamp(1.0, 1e5) as u32 };
+        self.compare_each_after(None, name, target, calls);
+    }
+
+    /// The same where something must be done before each call, which is not timed: letting the
+    /// system forget a file, say.
+    pub(crate) fn compare_each_after(
+        &mut self,
+        before: Option<&dyn Fn()>,
+        name: &str,
+        target: &str,
+        calls: &mut [Call<'_>],
+    ) {
+        let once = time(1, before, calls[0].1);
+        let alone = self.test || before.is_some();
+        let batch = if alone { 1 } else { (3e-4 / once).clamp(1.0, 1e5) as u32 };
         let rounds = if self.test { 1 } else { (2.0 / once).clamp(5.0, 201.0) as u32 };
         let mut times = vec![Vec::new(); calls.len()];
         for _ in 0..rounds {
             let calls = times.iter_mut().zip(calls.iter_mut());
-            calls.for_each(|(times, (_, call))| times.push(time(batch, call)));
+            calls.for_each(|(times, (_, call))| times.push(time(batch, before, call)));
         }
         times.iter_mut().for_each(|times| times.sort_by(f64::total_cmp));
         let median: Vec<_> = times.iter().map(|times| times[times.len() / 2] * 1e6).collect();
@@ -41,7 +54,12 @@ impl Ratios {
         group.sampling_mode(if once > 1e-2 { SamplingMode::Flat } else { SamplingMode::Auto });
         for ((name, call), limit) in calls.iter_mut().zip(&median) {
             self.rows.push(format!("  {name:<26} {limit:>11.3} {:>8.2}", median[0] / limit));
-            group.bench_function(*name, |bencher| bencher.iter(&mut **call));
+            group.bench_function(*name, |bencher| {
+                bencher.iter_custom(|count| {
+                    let each = time(count as u32, before, call);
+                    Duration::from_secs_f64(each * count as f64)
+                });
+            });
         }
     }
 
@@ -51,8 +69,18 @@ impl Ratios {
     }
 }
 
-fn time(calls: u32, call: &mut dyn FnMut()) -> f64 {
-    let start = Instant::now();
-    (0..calls).for_each(|_| call());
-    start.elapsed().as_secs_f64() / f64::from(calls)
+/// Seconds for one call.
+fn time(calls: u32, before: Option<&dyn Fn()>, call: &mut dyn FnMut()) -> f64 {
+    let Some(before) = before else {
+        let start = Instant::now();
+        (0..calls).for_each(|_| call());
+        return start.elapsed().as_secs_f64() / f64::from(calls);
+    };
+    let each = (0..calls).map(|_| {
+        before();
+        let start = Instant::now();
+        call();
+        start.elapsed().as_secs_f64()
+    });
+    each.sum::<f64>() / f64::from(calls)
 }

@@ -4,6 +4,7 @@
 //! files in `write.rs`, what it has from views in `parts.rs`. Everything about the file (header, layout, windows by position, flushing) is
 //! the `NpyFile`'s.
 
+mod batch;
 mod growth;
 mod parts;
 mod region;

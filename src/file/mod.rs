@@ -1,8 +1,9 @@
 //! [`NpyFile`]: an array in a file, read and written by position, without mapping it.
 //!
 //! Its doors (`open`, `open_mut`, `create`) stand in `doors.rs`, every step from a path to an open
-//! array in `options.rs`, and how windows travel in `windows.rs`.
+//! array in `options.rs`, how windows travel in `windows.rs`, and many of them at once in `batch/`.
 
+pub(crate) mod batch;
 mod check;
 mod growth;
 mod region;

@@ -60,7 +60,7 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     }
 
     /// Reads a run of elements, in native byte order.
-    fn read_native(&self, start: usize, out: &mut [T]) -> Result<()> {
+    pub(crate) fn read_native(&self, start: usize, out: &mut [T]) -> Result<()> {
         if !self.header.dtype().is_foreign() {
             return self.read_run(start, out);
         }

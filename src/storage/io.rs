@@ -23,6 +23,33 @@ pub(crate) fn read_at(file: &File, path: &Path, buf: &mut [u8], offset: u64) -> 
     Ok(done)
 }
 
+/// Fills `buf` from byte `offset` of the file where the system has all of it in memory, and waits for
+/// no disk. `false` where it has not, or cannot tell; then `buf` may be half filled.
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(crate) fn read_cached(file: &File, buf: &mut [u8], offset: u64) -> bool {
+    use rustix::io::{IoSliceMut, ReadWriteFlags, preadv2};
+    let len = buf.len();
+    let read = preadv2(file, &mut [IoSliceMut::new(buf)], offset, ReadWriteFlags::NOWAIT);
+    read.is_ok_and(|count| count == len)
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+pub(crate) fn read_cached(_file: &File, _buf: &mut [u8], _offset: u64) -> bool {
+    false
+}
+
+/// Asks for bytes of a file that will be read soon. A hint: a disk works on many of them at once.
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(crate) fn will_read(file: &File, offset: u64, len: u64) {
+    // Without a length it would be all of the file.
+    if let Some(len) = std::num::NonZeroU64::new(len) {
+        let _ = rustix::fs::fadvise(file, offset, Some(len), rustix::fs::Advice::WillNeed);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+pub(crate) fn will_read(_file: &File, _offset: u64, _len: u64) {}
+
 /// Writes the whole of `buf` at byte `offset`. After an error, any part of it may be there.
 pub(crate) fn write_at(file: &File, path: &Path, buf: &[u8], offset: u64) -> Result<()> {
     let failed = |error: io::Error| {

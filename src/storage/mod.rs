@@ -30,7 +30,7 @@ pub use mapping::Advice;
 pub use reserve::Allocation;
 
 pub(crate) use create::{NewFile, NewName, sync_dir};
-pub(crate) use io::{read_at, sync_data, wait_for_write, write_at};
+pub(crate) use io::{read_at, read_cached, sync_data, wait_for_write, will_read, write_at};
 pub(crate) use lock::{open_locked, try_lock};
 pub(crate) use mapping::{MapMode, Mapping, WRITES_SHOW_IN_MAPPINGS};
 pub(crate) use open::{file_len, open_regular};

@@ -14,7 +14,7 @@ use std::time::Duration;
 use mmap_array::{OpenOptions, Publish};
 
 use crate::tools::spawn;
-use crate::{create, growth, huge, inject, kill, limits, mapped, special, writers};
+use crate::{batch, create, growth, huge, inject, kill, limits, mapped, special, writers};
 
 const ROLE: &str = "MMAP_ARRAY_FAULTS_ROLE";
 const FILE: &str = "MMAP_ARRAY_FAULTS_FILE";
@@ -61,6 +61,9 @@ fn play(role: &str, path: &Path) {
         "two_runs" => inject::two_runs(path),
         "open" => inject::open(path),
         "overwrite" => inject::overwrite(path),
+        "batch_by_position" => batch::by_position(path),
+        "batch_mapped" => batch::mapped(path),
+        "batch_neighbours" => batch::neighbours(path),
         "huge" => huge::huge(path),
         "stream" => huge::stream(path),
         _ if growth::play(role, path) => {}

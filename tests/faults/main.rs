@@ -9,6 +9,7 @@
 // A window of one axis is `[0..3]`.
 #![allow(clippy::single_range_in_vec_init)]
 
+mod batch;
 mod child;
 mod create;
 mod device;

@@ -9,6 +9,7 @@ mod agree;
 mod allocator;
 #[cfg(not(miri))]
 mod any;
+mod batch;
 mod common;
 #[cfg(not(miri))]
 mod corrupt;

@@ -164,6 +164,19 @@ impl<T: Pod> Mapping<T> {
         populate(&self.map, offset, len)
     }
 
+    /// Are the pages of a range of the array's bytes in memory, so that touching them waits for no
+    /// disk? Linux tells only the file's owner, and who may write to it; to anybody else, and
+    /// elsewhere, all are.
+    pub(crate) fn is_resident(&self, range: Range<usize>) -> bool {
+        let (offset, len) = self.place(&range);
+        is_resident(&self.map, offset, len)
+    }
+
+    /// Does the mapping show what was written to it alone, and not to the file?
+    pub(crate) fn is_private(&self) -> bool {
+        self.mode == MapMode::Copy
+    }
+
     /// Lets the pages of a range of the array's bytes go, where they are clean. Reading brings
     /// them back.
     ///
@@ -254,6 +267,35 @@ fn populate(map: &MmapRaw, offset: usize, len: usize) -> io::Result<()> {
 #[cfg(not(unix))]
 fn populate(_map: &MmapRaw, _offset: usize, _len: usize) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn is_resident(map: &MmapRaw, offset: usize, len: usize) -> bool {
+    const PAGES: usize = 1024;
+    // `mincore` wants the address of a page, and counts up to the end of one. No system's pages are
+    // smaller, so there are never more of them than this has room for.
+    let mut pages = [0; PAGES];
+    // SAFETY: this asks for a number, and touches no memory.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+    let (mut at, end) = (offset / page * page, offset + len);
+    while at < end {
+        let len = (end - at).min(PAGES * 4096);
+        // SAFETY: the map has these bytes, and `pages` has an element for each page of them; the
+        // mapped memory itself is not touched.
+        let done =
+            unsafe { libc::mincore(map.as_mut_ptr().add(at).cast(), len, pages.as_mut_ptr()) };
+        // Where the system cannot tell, touching them is what is left.
+        if done == 0 && pages[..len.div_ceil(page)].iter().any(|page| page & 1 == 0) {
+            return false;
+        }
+        at += len;
+    }
+    true
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_resident(_map: &MmapRaw, _offset: usize, _len: usize) -> bool {
+    true
 }
 
 /// Both steps are needed: the cache keeps what is mapped.

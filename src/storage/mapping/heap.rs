@@ -114,6 +114,14 @@ impl<T: Pod> Mapping<T> {
         Ok(())
     }
 
+    pub(crate) fn is_resident(&self, _range: Range<usize>) -> bool {
+        true
+    }
+
+    pub(crate) fn is_private(&self) -> bool {
+        self.mode == MapMode::Copy
+    }
+
     pub(crate) fn evict(&self, _file: &File, _range: Range<usize>) -> io::Result<()> {
         assert!(self.mode != MapMode::Copy, "copied pages are nowhere else");
         Ok(())
