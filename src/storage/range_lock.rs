@@ -5,6 +5,10 @@
 //! descriptor of the file. These belong to a descriptor of their own, are in conflict also between
 //! threads, and end with it, whatever ends the process. They are in conflict with classic ones, so
 //! programs that know only those can take part.
+//!
+//! The kernel gives a part to whoever asks while nobody has it: who waits to write would starve while
+//! others come to read. So there is a gate before each part, a lock of the same kind far behind the
+//! end of the file. Who has to wait does so with the gate locked, and nobody passes a locked gate.
 
 #![allow(unsafe_code)]
 
@@ -55,9 +59,17 @@ impl RangeLock {
         let link = format!("/proc/self/fd/{}", file.as_raw_fd());
         let descriptor = File::options().read(true).write(write).open(link);
         let descriptor = descriptor.map_err(|error| failed("open again", error))?;
-        for range in ranges {
-            if !lock(&descriptor, path, range, write, wait)? {
-                return Ok(None);
+        let part = Part { file: &descriptor, path, write };
+        let ranges: Vec<Range<u64>> = ranges.collect();
+        if let (Some(first), Some(last)) = (ranges.first(), ranges.last()) {
+            let gates = gate(&(first.start..last.end));
+            if !part.lock_at_once(&ranges, &gates)? {
+                for range in &ranges {
+                    if !part.lock(&gate(range), wait)? || !part.lock(range, wait)? {
+                        return Ok(None);
+                    }
+                }
+                part.unlock(&gates)?;
             }
         }
         Ok(Some(RangeLock { _descriptor: Some(descriptor) }))
@@ -82,35 +94,92 @@ fn remote(file_system: u32) -> Option<&'static str> {
     })
 }
 
-/// Locks a part of a file; `false` where that means to wait, which `wait` allows.
+/// The gate before a range: no file is so long that it lies there.
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
-fn lock(file: &File, path: &Path, range: Range<u64>, write: bool, wait: bool) -> Result<bool> {
-    use rustix::io::Errno;
-    use std::os::fd::AsRawFd;
+fn gate(range: &Range<u64>) -> Range<u64> {
+    const FAR: u64 = 1 << 62;
+    range.start + FAR..range.end + FAR
+}
 
-    // SAFETY: the structure holds integers alone.
-    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    lock.l_type = if write { libc::F_WRLCK } else { libc::F_RDLCK } as libc::c_short;
-    lock.l_whence = libc::SEEK_SET as libc::c_short;
-    // The range lies in a file, whose length fits.
-    lock.l_start = range.start.cast_signed();
-    lock.l_len = (range.end - range.start).cast_signed();
-    let command = if wait { libc::F_OFD_SETLKW } else { libc::F_OFD_SETLK };
-    loop {
-        // SAFETY: the descriptor is open as long as `file` is borrowed, and the system reads the
-        // structure during the call only.
-        if unsafe { libc::fcntl(file.as_raw_fd(), command, &lock) } == 0 {
-            return Ok(true);
+/// Parts of a file to lock, to write or only to read.
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
+struct Part<'a> {
+    file: &'a File,
+    path: &'a Path,
+    write: bool,
+}
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
+impl Part<'_> {
+    /// Locks ranges where nobody has any, or waits for any; else `false`, and nothing is locked.
+    fn lock_at_once(&self, ranges: &[Range<u64>], gates: &Range<u64>) -> Result<bool> {
+        if !self.is_free(gates)? {
+            return Ok(false);
         }
-        let error = std::io::Error::last_os_error();
-        match Errno::from_io_error(&error) {
-            Some(Errno::INTR) => {}
-            Some(Errno::AGAIN | Errno::ACCESS) if !wait => return Ok(false),
-            Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => {
-                let reason = "its file system has no locks on parts of files";
-                return Err(Error::NoRegionLocks { path: path.to_path_buf(), reason });
+        for range in ranges {
+            if !self.lock(range, false)? {
+                self.unlock(&(0..gates.end))?;
+                return Ok(false);
             }
-            _ => return Err(Error::io(path, "lock a region of", 0, error)),
+        }
+        Ok(true)
+    }
+
+    /// Locks a range; `false` where that means to wait, which `wait` allows.
+    fn lock(&self, range: &Range<u64>, wait: bool) -> Result<bool> {
+        let command = if wait { libc::F_OFD_SETLKW } else { libc::F_OFD_SETLK };
+        Ok(self.call(command, self.kind(), range)?.is_some())
+    }
+
+    fn unlock(&self, range: &Range<u64>) -> Result<()> {
+        self.call(libc::F_OFD_SETLK, libc::F_UNLCK, range).map(drop)
+    }
+
+    /// Could the range be locked?
+    fn is_free(&self, range: &Range<u64>) -> Result<bool> {
+        let found = self.call(libc::F_OFD_GETLK, self.kind(), range)?;
+        Ok(found.is_some_and(|found| libc::c_int::from(found.l_type) == libc::F_UNLCK))
+    }
+
+    fn kind(&self) -> libc::c_int {
+        if self.write { libc::F_WRLCK } else { libc::F_RDLCK }
+    }
+
+    /// What the system answers; `None` where it would have to wait.
+    fn call(
+        &self,
+        command: libc::c_int,
+        kind: libc::c_int,
+        range: &Range<u64>,
+    ) -> Result<Option<libc::flock>> {
+        use rustix::io::Errno;
+        use std::os::fd::AsRawFd;
+
+        // SAFETY: the structure holds integers alone.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        lock.l_type = kind as libc::c_short;
+        lock.l_whence = libc::SEEK_SET as libc::c_short;
+        // The range lies in a file, whose length fits, or as far behind as no file's is.
+        lock.l_start = range.start.cast_signed();
+        lock.l_len = (range.end - range.start).cast_signed();
+        loop {
+            // SAFETY: the descriptor is open as long as `file` is borrowed, and the system has the
+            // structure during the call only.
+            if unsafe { libc::fcntl(self.file.as_raw_fd(), command, &raw mut lock) } == 0 {
+                return Ok(Some(lock));
+            }
+            let error = std::io::Error::last_os_error();
+            match Errno::from_io_error(&error) {
+                Some(Errno::INTR) => {}
+                Some(Errno::AGAIN | Errno::ACCESS) if command == libc::F_OFD_SETLK => {
+                    return Ok(None);
+                }
+                Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => {
+                    let reason = "its file system has no locks on parts of files";
+                    return Err(Error::NoRegionLocks { path: self.path.to_path_buf(), reason });
+                }
+                _ => return Err(Error::io(self.path, "lock a region of", 0, error)),
+            }
         }
     }
 }
