@@ -17,7 +17,7 @@ use mmap_array::{
 };
 use tempfile::TempDir;
 
-use crate::child::{Child, hear, say, start};
+use crate::child::{Child, hear, say, start, start_after};
 use crate::ground::Disk;
 use crate::lab::Lab;
 use crate::mapped::doors::{self, PLAIN};
@@ -30,6 +30,7 @@ pub(crate) fn play(role: &str, path: &Path) -> bool {
     match role.split_once(' ') {
         None if role == "regions" => obey(path),
         None if role == "regions_calls" => calls(path),
+        None if role == "regions_descriptors" => descriptors(path),
         Some(("regions_count", seed)) => count(path, seed.parse().unwrap()),
         Some(("regions_look", seed)) => look(path, seed.parse().unwrap()),
         _ => return false,
@@ -378,6 +379,31 @@ fn who_waits_in_another_process_is_served_when_the_region_is_freed() {
 }
 
 #[test]
+fn who_waits_is_not_overtaken_by_another_process_that_he_is_in_the_way_of() {
+    let (_folder, path) = saved(&[4, 5], Order::C);
+    let [mut holder, mut waiting, mut late] = [(); 3].map(|()| Other::new(&path));
+    holder.does("read 0..4 0..5");
+    waiting.0.tell("write 1..3 1..2");
+    // Nobody holds that one to write: it is refused for the sake of who waits.
+    while late.ask("try_read 1..2 1..2") == "done" {
+        late.does("free");
+    }
+    late.cannot("try_read 0..4 1..2");
+    // What lies beside his elements, and between them, is free.
+    late.does("try_read 0..1 0..5");
+    late.does("try_read 1..3 0..1");
+    late.does("free");
+    late.0.tell("read 0..2 0..5");
+    thread::sleep(Duration::from_millis(20));
+    holder.does("free");
+    assert_eq!(waiting.0.next_line().as_deref(), Some("done"));
+    holder.cannot("try_read 1..2 0..5");
+    waiting.does("free");
+    assert_eq!(late.0.next_line().as_deref(), Some("done"));
+    holder.does("try_write 2..4 0..5");
+}
+
+#[test]
 fn who_waits_to_write_is_served_while_others_keep_coming_to_read() {
     const READERS: usize = 6;
     let (_folder, path) = saved(&[4, 5], Order::C);
@@ -470,6 +496,26 @@ fn a_program_that_was_started_meanwhile_does_not_keep_the_region() {
     assert!(program.try_wait().unwrap().is_none());
     drop(program.stdin.take());
     program.wait().unwrap();
+}
+
+/// Child: takes regions until it has no more descriptors, and frees them.
+fn descriptors(path: &Path) {
+    let shared = open(path);
+    let region = |row| shared.write_region([row..row + 1, 0..5]);
+    let held: Vec<_> = (0..100).map(region).take_while(|region| region.is_ok()).collect();
+    say(held.len() < 100);
+    say(word(&region(99)));
+    drop(held);
+    say(shared.try_write().is_some());
+    say(word(&region(99)));
+}
+
+#[test]
+fn a_region_for_which_there_is_no_descriptor_is_an_error_that_leaves_no_claim_behind() {
+    let (_folder, path) = saved(&[100, 5], Order::C);
+    let said = start_after("ulimit -n 40", "regions_descriptors", &path).finish();
+    assert!(said[1].starts_with("Io("), "{said:?}");
+    assert_eq!([&said[0], &said[2], &said[3]], ["true", "true", "Ok"]);
 }
 
 // ---- other programs -------------------------------------------------------------------------------
