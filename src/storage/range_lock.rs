@@ -21,13 +21,14 @@ use crate::error::{Error, Result};
 /// Parts of a file that are locked as long as this lives, or none.
 #[derive(Debug)]
 pub(crate) struct RangeLock {
-    _descriptor: Option<File>,
+    /// A description of the file for these locks alone.
+    descriptor: Option<File>,
 }
 
 impl RangeLock {
     /// Locks nothing: nobody needs to be kept out.
     pub(crate) fn none() -> RangeLock {
-        RangeLock { _descriptor: None }
+        RangeLock { descriptor: None }
     }
 }
 
@@ -59,7 +60,8 @@ impl RangeLock {
         let link = format!("/proc/self/fd/{}", file.as_raw_fd());
         let descriptor = File::options().read(true).write(write).open(link);
         let descriptor = descriptor.map_err(|error| failed("open again", error))?;
-        let part = Part { file: &descriptor, path, write };
+        let locked = RangeLock { descriptor: Some(descriptor) };
+        let part = locked.part(path, write).expect("the descriptor");
         let ranges: Vec<Range<u64>> = ranges.collect();
         if let (Some(first), Some(last)) = (ranges.first(), ranges.last()) {
             let gates = gate(&(first.start..last.end));
@@ -72,7 +74,21 @@ impl RangeLock {
                 part.unlock(&gates)?;
             }
         }
-        Ok(Some(RangeLock { _descriptor: Some(descriptor) }))
+        Ok(Some(locked))
+    }
+
+    fn part<'a>(&'a self, path: &'a Path, write: bool) -> Option<Part<'a>> {
+        self.descriptor.as_ref().map(|file| Part { file, path, write })
+    }
+}
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
+impl Drop for RangeLock {
+    fn drop(&mut self) {
+        // To close the descriptor is not enough: a process that is just being started has it too.
+        if let Some(part) = self.part(Path::new(""), false) {
+            let _ = part.unlock(&ALL);
+        }
     }
 }
 
@@ -105,6 +121,10 @@ fn gate(range: &Range<u64>) -> Range<u64> {
     range.start + FAR..range.end + FAR
 }
 
+/// A file and its gates.
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
+const ALL: Range<u64> = 0..i64::MAX.cast_unsigned();
+
 /// Parts of a file to lock, to write or only to read.
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
 struct Part<'a> {
@@ -122,7 +142,7 @@ impl Part<'_> {
         }
         for range in ranges {
             if !self.lock(range, false)? {
-                self.unlock(&(0..gates.end))?;
+                self.unlock(&ALL)?;
                 return Ok(false);
             }
         }
