@@ -1,5 +1,5 @@
 //! Locks on parts of a file, between processes: those of open file descriptions (`F_OFD_SETLK`),
-//! which Linux has.
+//! which Linux has; its 32-bit systems have another structure for them.
 //!
 //! The classic ones of POSIX are none to build on: a process loses them when it closes any
 //! descriptor of the file. These belong to a descriptor of their own, are in conflict also between
@@ -30,11 +30,7 @@ impl RangeLock {
     pub(crate) fn none() -> RangeLock {
         RangeLock { descriptor: None }
     }
-}
 
-/// 32-bit systems have another structure for it.
-#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
-impl RangeLock {
     /// Locks parts of a file, to write or only to read; `None` where that means to wait, which
     /// `wait` allows.
     ///
@@ -82,7 +78,6 @@ impl RangeLock {
     }
 }
 
-#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
 impl Drop for RangeLock {
     fn drop(&mut self) {
         // To close the descriptor is not enough: a process that is just being started has it too.
@@ -95,7 +90,6 @@ impl Drop for RangeLock {
 /// Why a file system of this type is none to lock parts of files on: several machines write to it,
 /// or it answers from memory of its own. A lock may be had there, but what others wrote under
 /// theirs may not be seen.
-#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
 fn remote(file_system: u32) -> Option<&'static str> {
     Some(match file_system {
         0x0000_6969 => "it lies on NFS, a network file system",
@@ -115,25 +109,21 @@ fn remote(file_system: u32) -> Option<&'static str> {
 }
 
 /// The gate before a range: no file is so long that it lies there.
-#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
 fn gate(range: &Range<u64>) -> Range<u64> {
     const FAR: u64 = 1 << 62;
     range.start + FAR..range.end + FAR
 }
 
 /// A file and its gates.
-#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
 const ALL: Range<u64> = 0..i64::MAX.cast_unsigned();
 
 /// Parts of a file to lock, to write or only to read.
-#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
 struct Part<'a> {
     file: &'a File,
     path: &'a Path,
     write: bool,
 }
 
-#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
 impl Part<'_> {
     /// Locks ranges where nobody has any, or waits for any; else `false`, and nothing is locked.
     fn lock_at_once(&self, ranges: &[Range<u64>], gates: &Range<u64>) -> Result<bool> {
@@ -208,25 +198,7 @@ impl Part<'_> {
     }
 }
 
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(miri))))]
-impl RangeLock {
-    pub(crate) fn acquire(
-        _file: &File,
-        path: &Path,
-        _ranges: impl Iterator<Item = Range<u64>>,
-        _write: bool,
-        _wait: bool,
-    ) -> Result<Option<RangeLock>> {
-        let reason = if cfg!(windows) {
-            "a lock on a part of a file forbids the writes of its own process on Windows"
-        } else {
-            "such locks are taken on 64-bit Linux only"
-        };
-        Err(Error::NoRegionLocks { path: path.to_path_buf(), reason })
-    }
-}
-
-#[cfg(all(test, target_os = "linux", target_pointer_width = "64", not(miri)))]
+#[cfg(test)]
 #[allow(clippy::single_range_in_vec_init, reason = "one part")]
 mod tests {
     use super::*;
