@@ -377,6 +377,16 @@ mod models {
     }
 
     impl Shared {
+        fn new() -> Arc<Shared> {
+            let elements = [UnsafeCell::new(0), UnsafeCell::new(0)];
+            Arc::new(Shared { locks: Locks::new(), elements })
+        }
+
+        fn spawn(shared: &Arc<Shared>, steps: &'static [Step]) -> thread::JoinHandle<()> {
+            let shared = Arc::clone(shared);
+            thread::spawn(move || steps.iter().for_each(|&step| shared.take(step)))
+        }
+
         fn touch(&self, elements: Range<usize>, write: bool) {
             for element in &self.elements[elements] {
                 if write {
@@ -420,16 +430,9 @@ mod models {
     /// Runs the steps of each thread, in all orders; the last thread is this one.
     fn check(threads: &'static [&'static [Step]]) {
         loom::model(move || {
-            let elements = [UnsafeCell::new(0), UnsafeCell::new(0)];
-            let shared = Arc::new(Shared { locks: Locks::new(), elements });
+            let shared = Shared::new();
             let (last, others) = threads.split_last().expect("threads");
-            let others: Vec<_> = others
-                .iter()
-                .map(|steps| {
-                    let shared = Arc::clone(&shared);
-                    thread::spawn(move || steps.iter().for_each(|&step| shared.take(step)))
-                })
-                .collect();
+            let others: Vec<_> = others.iter().map(|steps| Shared::spawn(&shared, steps)).collect();
             last.iter().for_each(|&step| shared.take(step));
             others.into_iter().for_each(|thread| thread.join().unwrap());
             // Nothing is left behind: the fast ways are open again.
@@ -476,5 +479,30 @@ mod models {
         check(&[&[Step::TryRead], &[Step::Write], &[Step::TryRegion(0, 1, true)]]);
         check(&[&[Step::TryWrite], &[Step::Region(0, 2, true)], &[Step::TryRead]]);
         check(&[&[Step::TryRegion(0, 1, false)], &[Step::Write], &[Step::Region(0, 2, false)]]);
+    }
+
+    #[test]
+    fn whoever_is_woken_too_early_is_woken_again() {
+        for box_first in [true, false] {
+            loom::model(move || {
+                let shared = Shared::new();
+                let locks = &shared.locks;
+                // Who writes the whole waits for both, and others wait behind him.
+                let ticket = locks.region(Window::from(0..1), false, true).unwrap();
+                assert!(locks.read(true));
+                let writer = Shared::spawn(&shared, &[Step::Write]);
+                let other = Shared::spawn(&shared, &[Step::Region(1, 2, true)]);
+                if box_first {
+                    locks.end_region(ticket);
+                    locks.end_read();
+                } else {
+                    locks.end_read();
+                    locks.end_region(ticket);
+                }
+                writer.join().unwrap();
+                other.join().unwrap();
+                assert_eq!(locks.word.load(Ordering::Relaxed), 0);
+            });
+        }
     }
 }

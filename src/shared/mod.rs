@@ -44,9 +44,10 @@ use guards::Locked;
 /// some nanoseconds where no regions are held. Each region that is held is looked at when another
 /// is asked for, so have them by the dozen, not by the thousand. A file that was opened with
 /// [`Lock::Cooperative`](crate::Lock) costs a few system calls more: there regions also exclude
-/// those of [other processes](crate::concurrency#processes).
+/// those of [other processes](crate::concurrency#processes). Among processes nobody starves either,
+/// though who came first need not go first.
 ///
-/// /// # Poisoning
+/// # Poisoning
 ///
 /// A thread that panics with a guard to write may leave half of what it wanted to write. Its guard is
 /// given back all the same: other threads go on, and see the array as it is, which is plain numbers

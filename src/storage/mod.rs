@@ -1,10 +1,10 @@
 //! Files as the operating system sees them: bytes and paths, no shapes and no element types.
 //!
-//! `open` finds out whether a path may be opened at all, `lock` keeps two writers apart, `range_lock` those who share
-//! a file, `io` moves
-//! bytes, `mapping` maps them, `reserve` gives a file its length, `create` makes a file that has no name until it is
-//! whole, `naming` finds it a name. Platforms differ in the directory handle (`dir_unix`, `dir_path`)
-//! and in small functions beside their use.
+//! `open` finds out whether a path may be opened at all, `lock` keeps two writers apart, and
+//! `range_lock` those who share a file; `io` moves bytes, `mapping` maps them, `reserve` gives a file
+//! its length, `create` makes a file that has no name until it is whole, `naming` finds it a name.
+//! Platforms differ in the directory handle (`dir_unix`, `dir_path`), in locks on parts of files
+//! (`range_lock`, `range_lock_none`) and in small functions beside their use.
 
 mod create;
 #[cfg(any(not(unix), test, miri))]
@@ -16,13 +16,18 @@ mod lock;
 mod mapping;
 mod naming;
 mod open;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
 mod range_lock;
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(miri))))]
+mod range_lock_none;
 mod reserve;
 
 #[cfg(any(not(unix), miri))]
 use dir_path::Dir;
 #[cfg(all(unix, not(miri)))]
 use dir_unix::Dir;
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(miri))))]
+use range_lock_none as range_lock;
 
 pub use create::Publish;
 pub use lock::{Lock, LockState};

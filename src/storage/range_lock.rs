@@ -1,10 +1,14 @@
 //! Locks on parts of a file, between processes: those of open file descriptions (`F_OFD_SETLK`),
-//! which Linux has.
+//! which Linux has; its 32-bit systems have another structure for them.
 //!
 //! The classic ones of POSIX are none to build on: a process loses them when it closes any
 //! descriptor of the file. These belong to a descriptor of their own, are in conflict also between
 //! threads, and end with it, whatever ends the process. They are in conflict with classic ones, so
 //! programs that know only those can take part.
+//!
+//! The kernel gives a part to whoever asks while nobody has it: who waits to write would starve while
+//! others come to read. So there is a gate before each part, a lock of the same kind far behind the
+//! end of the file. Who has to wait does so with the gate locked, and nobody passes a locked gate.
 
 #![allow(unsafe_code)]
 
@@ -17,19 +21,16 @@ use crate::error::{Error, Result};
 /// Parts of a file that are locked as long as this lives, or none.
 #[derive(Debug)]
 pub(crate) struct RangeLock {
-    _descriptor: Option<File>,
+    /// A description of the file for these locks alone.
+    descriptor: Option<File>,
 }
 
 impl RangeLock {
     /// Locks nothing: nobody needs to be kept out.
     pub(crate) fn none() -> RangeLock {
-        RangeLock { _descriptor: None }
+        RangeLock { descriptor: None }
     }
-}
 
-/// 32-bit systems have another structure for it.
-#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
-impl RangeLock {
     /// Locks parts of a file, to write or only to read; `None` where that means to wait, which
     /// `wait` allows.
     ///
@@ -55,19 +56,40 @@ impl RangeLock {
         let link = format!("/proc/self/fd/{}", file.as_raw_fd());
         let descriptor = File::options().read(true).write(write).open(link);
         let descriptor = descriptor.map_err(|error| failed("open again", error))?;
-        for range in ranges {
-            if !lock(&descriptor, path, range, write, wait)? {
-                return Ok(None);
+        let locked = RangeLock { descriptor: Some(descriptor) };
+        let part = locked.part(path, write).expect("the descriptor");
+        let ranges: Vec<Range<u64>> = ranges.collect();
+        if let (Some(first), Some(last)) = (ranges.first(), ranges.last()) {
+            let gates = gate(&(first.start..last.end));
+            if !part.lock_at_once(&ranges, &gates)? {
+                for range in &ranges {
+                    if !part.lock(&gate(range), wait)? || !part.lock(range, wait)? {
+                        return Ok(None);
+                    }
+                }
+                part.unlock(&gates)?;
             }
         }
-        Ok(Some(RangeLock { _descriptor: Some(descriptor) }))
+        Ok(Some(locked))
+    }
+
+    fn part<'a>(&'a self, path: &'a Path, write: bool) -> Option<Part<'a>> {
+        self.descriptor.as_ref().map(|file| Part { file, path, write })
+    }
+}
+
+impl Drop for RangeLock {
+    fn drop(&mut self) {
+        // To close the descriptor is not enough: a process that is just being started has it too.
+        if let Some(part) = self.part(Path::new(""), false) {
+            let _ = part.unlock(&ALL);
+        }
     }
 }
 
 /// Why a file system of this type is none to lock parts of files on: several machines write to it,
 /// or it answers from memory of its own. A lock may be had there, but what others wrote under
 /// theirs may not be seen.
-#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
 fn remote(file_system: u32) -> Option<&'static str> {
     Some(match file_system {
         0x0000_6969 => "it lies on NFS, a network file system",
@@ -75,65 +97,108 @@ fn remote(file_system: u32) -> Option<&'static str> {
         0x0102_1997 => "it lies on 9p, a network file system",
         0x00c3_6400 => "it lies on Ceph, a network file system",
         0x0bd0_0bd0 => "it lies on Lustre, a network file system",
-        0x5346_414f => "it lies on AFS, a network file system",
+        0x5346_414f | 0x6b41_4653 => "it lies on AFS, a network file system",
+        0x1983_0326 => "it lies on BeeGFS, a network file system",
+        0x2003_0528 => "it lies on OrangeFS, a network file system",
+        0xaad7_aaea => "it lies on PanFS, a network file system",
+        0x786f_4256 | 0xbacb_acbc | 0x7c7c_6673 => "it lies in a folder that a host shares",
         0x4750_4653 => "it lies on GPFS, a network file system",
         0x6573_5546 => "it lies on FUSE, a file system that a program serves",
         _ => return None,
     })
 }
 
-/// Locks a part of a file; `false` where that means to wait, which `wait` allows.
-#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
-fn lock(file: &File, path: &Path, range: Range<u64>, write: bool, wait: bool) -> Result<bool> {
-    use rustix::io::Errno;
-    use std::os::fd::AsRawFd;
+/// The gate before a range: no file is so long that it lies there.
+fn gate(range: &Range<u64>) -> Range<u64> {
+    const FAR: u64 = 1 << 62;
+    range.start + FAR..range.end + FAR
+}
 
-    // SAFETY: the structure holds integers alone.
-    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    lock.l_type = if write { libc::F_WRLCK } else { libc::F_RDLCK } as libc::c_short;
-    lock.l_whence = libc::SEEK_SET as libc::c_short;
-    // The range lies in a file, whose length fits.
-    lock.l_start = range.start.cast_signed();
-    lock.l_len = (range.end - range.start).cast_signed();
-    let command = if wait { libc::F_OFD_SETLKW } else { libc::F_OFD_SETLK };
-    loop {
-        // SAFETY: the descriptor is open as long as `file` is borrowed, and the system reads the
-        // structure during the call only.
-        if unsafe { libc::fcntl(file.as_raw_fd(), command, &lock) } == 0 {
-            return Ok(true);
+/// A file and its gates.
+const ALL: Range<u64> = 0..i64::MAX.cast_unsigned();
+
+/// Parts of a file to lock, to write or only to read.
+struct Part<'a> {
+    file: &'a File,
+    path: &'a Path,
+    write: bool,
+}
+
+impl Part<'_> {
+    /// Locks ranges where nobody has any, or waits for any; else `false`, and nothing is locked.
+    fn lock_at_once(&self, ranges: &[Range<u64>], gates: &Range<u64>) -> Result<bool> {
+        if !self.is_free(gates)? {
+            return Ok(false);
         }
-        let error = std::io::Error::last_os_error();
-        match Errno::from_io_error(&error) {
-            Some(Errno::INTR) => {}
-            Some(Errno::AGAIN | Errno::ACCESS) if !wait => return Ok(false),
-            Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => {
-                let reason = "its file system has no locks on parts of files";
-                return Err(Error::NoRegionLocks { path: path.to_path_buf(), reason });
+        for range in ranges {
+            if !self.lock(range, false)? {
+                self.unlock(&ALL)?;
+                return Ok(false);
             }
-            _ => return Err(Error::io(path, "lock a region of", 0, error)),
+        }
+        Ok(true)
+    }
+
+    /// Locks a range; `false` where that means to wait, which `wait` allows.
+    fn lock(&self, range: &Range<u64>, wait: bool) -> Result<bool> {
+        let command = if wait { libc::F_OFD_SETLKW } else { libc::F_OFD_SETLK };
+        Ok(self.call(command, self.kind(), range)?.is_some())
+    }
+
+    fn unlock(&self, range: &Range<u64>) -> Result<()> {
+        self.call(libc::F_OFD_SETLK, libc::F_UNLCK, range).map(drop)
+    }
+
+    /// Could the range be locked?
+    fn is_free(&self, range: &Range<u64>) -> Result<bool> {
+        let found = self.call(libc::F_OFD_GETLK, self.kind(), range)?;
+        Ok(found.is_some_and(|found| libc::c_int::from(found.l_type) == libc::F_UNLCK))
+    }
+
+    fn kind(&self) -> libc::c_int {
+        if self.write { libc::F_WRLCK } else { libc::F_RDLCK }
+    }
+
+    /// What the system answers; `None` where it would have to wait.
+    fn call(
+        &self,
+        command: libc::c_int,
+        kind: libc::c_int,
+        range: &Range<u64>,
+    ) -> Result<Option<libc::flock>> {
+        use rustix::io::Errno;
+        use std::os::fd::AsRawFd;
+
+        // SAFETY: the structure holds integers alone.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        lock.l_type = kind as libc::c_short;
+        lock.l_whence = libc::SEEK_SET as libc::c_short;
+        // The range lies in a file, whose length fits, or as far behind as no file's is.
+        lock.l_start = range.start.cast_signed();
+        lock.l_len = (range.end - range.start).cast_signed();
+        loop {
+            // SAFETY: the descriptor is open as long as `file` is borrowed, and the system has the
+            // structure during the call only.
+            if unsafe { libc::fcntl(self.file.as_raw_fd(), command, &raw mut lock) } == 0 {
+                return Ok(Some(lock));
+            }
+            let error = std::io::Error::last_os_error();
+            match Errno::from_io_error(&error) {
+                Some(Errno::INTR) => {}
+                Some(Errno::AGAIN | Errno::ACCESS) if command == libc::F_OFD_SETLK => {
+                    return Ok(None);
+                }
+                Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => {
+                    let reason = "its file system has no locks on parts of files";
+                    return Err(Error::NoRegionLocks { path: self.path.to_path_buf(), reason });
+                }
+                _ => return Err(Error::io(self.path, "lock a region of", 0, error)),
+            }
         }
     }
 }
 
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(miri))))]
-impl RangeLock {
-    pub(crate) fn acquire(
-        _file: &File,
-        path: &Path,
-        _ranges: impl Iterator<Item = Range<u64>>,
-        _write: bool,
-        _wait: bool,
-    ) -> Result<Option<RangeLock>> {
-        let reason = if cfg!(windows) {
-            "a lock on a part of a file forbids the writes of its own process on Windows"
-        } else {
-            "such locks are taken on 64-bit Linux only"
-        };
-        Err(Error::NoRegionLocks { path: path.to_path_buf(), reason })
-    }
-}
-
-#[cfg(all(test, target_os = "linux", target_pointer_width = "64", not(miri)))]
+#[cfg(test)]
 #[allow(clippy::single_range_in_vec_init, reason = "one part")]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use mmap_array::{OpenOptions, Publish};
 
 use crate::tools::spawn;
-use crate::{batch, create, growth, huge, inject, kill, limits, mapped, special, writers};
+use crate::{batch, create, growth, huge, inject, kill, limits, mapped, regions, special, writers};
 
 const ROLE: &str = "MMAP_ARRAY_FAULTS_ROLE";
 const FILE: &str = "MMAP_ARRAY_FAULTS_FILE";
@@ -66,7 +66,7 @@ fn play(role: &str, path: &Path) {
         "batch_neighbours" => batch::neighbours(path),
         "huge" => huge::huge(path),
         "stream" => huge::stream(path),
-        _ if growth::play(role, path) => {}
+        _ if growth::play(role, path) || regions::play(role, path) => {}
         _ => mapped::play(role, path),
     }
 }
@@ -80,6 +80,13 @@ pub(crate) fn say(text: impl std::fmt::Display) {
 /// Child: waits for [`Child::go`], or for the parent's end.
 pub(crate) fn wait_for_parent() {
     let _ = io::stdin().read_line(&mut String::new());
+}
+
+/// Child: the next line that the parent tells; none after the parent's end.
+pub(crate) fn hear() -> Option<String> {
+    let mut line = String::new();
+    let count = io::stdin().read_line(&mut line).ok()?;
+    (count > 0).then(|| line.trim_end().to_owned())
 }
 
 /// A running child; killed when dropped.
@@ -140,7 +147,16 @@ impl Child {
 
     /// Lets a child that waits go on.
     pub(crate) fn go(&mut self) {
-        self.process.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        self.tell("");
+    }
+
+    /// Tells a child one line, which it hears.
+    pub(crate) fn tell(&mut self, text: &str) {
+        self.process.stdin.as_mut().unwrap().write_all(format!("{text}\n").as_bytes()).unwrap();
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// What a child says until it ends; it must end well.

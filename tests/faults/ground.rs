@@ -33,11 +33,16 @@ impl Disk {
 
     /// Mounts something; says why where that is not possible here.
     pub(crate) fn mount(&mut self, args: &[&str]) -> Option<()> {
+        self.mount_by("mount", args)
+    }
+
+    /// The same by another program, which is told the place last, too.
+    pub(crate) fn mount_by(&mut self, program: &str, args: &[&str]) -> Option<()> {
         let at = self.scratch.path().join(format!("mount{}", self.mounts.len()));
         fs::create_dir_all(&at).unwrap();
         let mut all = args.to_vec();
         all.push(at.to_str().unwrap());
-        run("mount", &all).map_err(skip).ok()?;
+        run(program, &all).map_err(skip).ok()?;
         self.mounts.push(at);
         Some(())
     }

@@ -2,8 +2,8 @@
 //! file, paths that are no files. What `NpyFile` and `MmapArray` promise must hold on
 //! a real Linux.
 //!
-//! Some tests need root (`mount`), `mkfs.ext4` or `strace`; where something is missing they print
-//! `skipped:` with the reason. Mounts, files and processes go away with the value that made them.
+//! Some tests need root (`mount`), `mkfs.ext4`, `strace`, `bindfs` or `python3`; where something is
+//! missing they print `skipped:` with the reason. Mounts, files and processes go away with the value that made them.
 
 #![cfg(target_os = "linux")]
 // A window of one axis is `[0..3]`.
@@ -22,6 +22,7 @@ mod kill;
 mod lab;
 mod limits;
 mod mapped;
+mod regions;
 mod shrink;
 mod special;
 mod tools;

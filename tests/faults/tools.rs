@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::mpsc;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ static SPAWNING: RwLock<()> = RwLock::new(());
 
 /// Starts a process, and waits until it has let go of our descriptors.
 pub(crate) fn spawn(command: &mut Command) -> io::Result<process::Child> {
-    let _alone = SPAWNING.write().unwrap_or_else(PoisonError::into_inner);
+    let _alone = spawning();
     let child = command.spawn()?;
     // `spawn` returns once the child has its own memory, which is a little earlier. What the
     // child has of ours for good does not matter here, so there is a limit.
@@ -41,6 +41,11 @@ pub(crate) fn spawn(command: &mut Command) -> io::Result<process::Child> {
         thread::sleep(Duration::from_micros(100));
     }
     Ok(child)
+}
+
+/// As long as this lives, nobody closes a file and relies on it: for starting a process otherwise.
+pub(crate) fn spawning() -> RwLockWriteGuard<'static, ()> {
+    SPAWNING.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The descriptors of a process beyond its standard ones, each with what it leads to.

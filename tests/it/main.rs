@@ -39,6 +39,7 @@ mod raw;
 mod raw_growth;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod reads;
+mod regions;
 #[cfg(not(miri))]
 mod roundtrip;
 mod shared;
