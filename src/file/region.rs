@@ -61,7 +61,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
         Ok(held(self.lock_region(window.into(), false, true)?))
     }
 
-    /// A box to read, or `None` where that means waiting.
+    /// A box to read, or `None` where that means waiting: for who has it, or for who asks for it at
+    /// this moment.
     ///
     /// # Errors
     ///
@@ -123,7 +124,8 @@ impl<T: Element> NpyFile<T, ReadWrite> {
         Ok(FileRegionMut(held(self.lock_region(window.into(), true, true)?)))
     }
 
-    /// A box to change, or `None` where that means waiting.
+    /// A box to change, or `None` where that means waiting, as
+    /// [`try_read_region`](Self::try_read_region).
     ///
     /// # Errors
     ///

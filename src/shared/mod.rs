@@ -188,7 +188,8 @@ impl<T: Element> SharedMmapArray<T> {
     ///
     /// [`Error::OutOfBounds`](crate::Error::OutOfBounds),
     /// [`Error::ReversedRange`](crate::Error::ReversedRange) and
-    /// [`Error::RankMismatch`](crate::Error::RankMismatch) where the window does not fit.
+    /// [`Error::RankMismatch`](crate::Error::RankMismatch) where the window does not fit, which is
+    /// known when its turn has come: before that the array may change its length.
     /// Where the file was opened with [`Lock::Cooperative`](crate::Lock), also
     /// [`Error::NoRegionLocks`](crate::Error::NoRegionLocks) and [`Error::Io`](crate::Error::Io).
     ///
@@ -213,7 +214,8 @@ impl<T: Element> SharedMmapArray<T> {
         Ok(RegionWriteGuard(granted(self.array.region(window.into(), true, true)?)))
     }
 
-    /// A box of the array to read, or `None` where that means waiting.
+    /// A box of the array to read, or `None` where that means waiting: for who has it, or for who asks
+    /// for it at this moment.
     ///
     /// # Errors
     ///
@@ -225,7 +227,8 @@ impl<T: Element> SharedMmapArray<T> {
         Ok(self.array.region(window.into(), false, false)?.map(RegionReadGuard))
     }
 
-    /// A box of the array to change, or `None` where that means waiting.
+    /// A box of the array to change, or `None` where that means waiting, as
+    /// [`try_read_region`](Self::try_read_region).
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! Batches against naive indexing: `take` and `read_windows`, by position and mapped, in every
 //! storage order, byte order and alignment, from a few elements to what threads share.
 
+#[cfg(not(miri))]
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
