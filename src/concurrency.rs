@@ -26,7 +26,7 @@
 //! | handles of one file | [`Lock::Cooperative`] | several writers come in, and keep out who wants to be alone; the length stays | it keeps no windows apart: that is what regions are for |
 //! | threads | guards of the whole | a reader sees all of what a writer did under one guard, or nothing | nothing is rolled back after a panic |
 //! | threads | regions | as guards, for the elements of the box; boxes that share no element never wait for each other; first come, first served | two regions are not taken as one: who holds one must not ask for another |
-//! | processes | regions | no two processes have a box that overlaps, unless both read; a process that ends, however it ends, has none any more | no order among processes that wait; guards of the whole array keep no other process out; nothing keeps out a program that does not ask |
+//! | processes | regions | no two processes have a box that overlaps, unless both read; nobody starves; a process that ends, however it ends, has none any more | who came first need not go first; guards of the whole array keep no other process out; nothing keeps out a program that does not ask |
 //! | a writer and its followers | [`flush`] and [`refresh`] | a follower sees all rows of a flush, or none; so does whoever opens the file after a power cut | rows that are not flushed, and elements that are overwritten |
 //! | this machine and others | | | nothing: over a network file system a mapping may show what is long gone, so regions between processes are refused there by name |
 //!
