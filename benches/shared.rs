@@ -150,7 +150,9 @@ fn processes(ratios: &mut Ratios, path: &Path) {
 
 /// Some work for each element, so that not the memory is what is measured.
 fn work(mut tile: ViewMut<'_, f32>) {
-    tile.map_inplace(|element| *element = (*element * 0.99 + 1.0).sqrt());
+    tile.map_inplace(|element| {
+        (0..8).for_each(|_| *element = (*element * 0.99 + 1.0).sqrt());
+    });
 }
 
 /// Works on all tiles of an array, of which each of some threads takes every `threads`-th.

@@ -21,6 +21,7 @@ use mmap_array::{Lock, NpyFile, OpenOptions, SharedMmapArray, Tiles, Window};
 
 const WORKERS: usize = 4;
 const SIDE: usize = 2048;
+/// Rows of a tile; up to 256, neighbours never wait for each other.
 const TILE: usize = 256;
 /// The worker that dies, and at which of its tiles.
 const UNLUCKY: (usize, usize) = (1, 3);
@@ -93,6 +94,9 @@ fn work(folder: &Path, number: u8) -> Result<(), Box<dyn Error>> {
         }
         begun += 1;
         let mut view = region.view_mut();
+        if view[[0, 0]] != 0.0 {
+            println!("worker {number} computes tile {tile} anew");
+        }
         for i in 0..TILE {
             if (usize::from(number), begun, i) == (UNLUCKY.0, UNLUCKY.1, TILE / 2) {
                 println!("worker {number} dies in the middle of tile {tile}");

@@ -63,8 +63,10 @@ const PREFETCH_GAP: usize = 64 << 10;
 /// else may write to the file, or it comes from a stranger who may still hold it, take [`NpyFile`].
 ///
 /// Processes that write to one file together ask for [`Lock::Cooperative`](crate::Lock). They keep
-/// the second point by [regions](crate::concurrency#processes): whoever opens the file changes
-/// elements in regions alone, and touches them, or makes views of them, in regions alone as well.
+/// the second point by [regions](crate::concurrency#processes): nobody, by whatever means, changes an
+/// element outside a region that he holds to write; and whoever maps the file reads elements, and
+/// makes views of them, inside regions only. (Reading by position outside regions breaks nothing,
+/// but may see half of a write.)
 ///
 /// A note to copy:
 ///

@@ -22,9 +22,11 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// Waits until no other handle, of this process or another, has an element of a box to write, and
     /// locks the box to read. Whoever has another box goes on meanwhile.
     ///
-    /// Regions exclude regions, those of a [`SharedMmapArray`](crate::SharedMmapArray) that was opened with
-    /// [`Lock::Cooperative`](crate::Lock) as well, and locks of their bytes by other programs; nobody
-    /// else is kept from anything. See [concurrency](crate::concurrency#processes).
+    /// Regions exclude regions of any `NpyFile`, those of a [`SharedMmapArray`](crate::SharedMmapArray)
+    /// that was opened with [`Lock::Cooperative`](crate::Lock) (and of no other), and locks of their
+    /// bytes by other programs; nobody else is kept from anything. A thread that holds a region and
+    /// waits for another one may wait for ever: try for the second. See
+    /// [concurrency](crate::concurrency#processes).
     ///
     /// # Errors
     ///
@@ -35,8 +37,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// # Cost
     ///
     /// Some four system calls for a box that is one run in the file, and one more for each further
-    /// run; of a box of more than 256 runs, also what lies between some of them is locked. A descriptor
-    /// as long as the region lives.
+    /// run. Of a box of more than 256 runs, [more](crate::concurrency#large-boxes) is locked. A
+    /// descriptor as long as the region lives.
     ///
     /// # Example
     ///

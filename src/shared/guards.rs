@@ -187,7 +187,7 @@ impl<T: Element> RegionReadGuard<'_, T> {
         &self.0.window
     }
 
-    /// The elements. Touches no page, copies nothing.
+    /// The elements; index `[0, 0]` is the first of the box. Touches no page, copies nothing.
     #[must_use]
     pub fn view(&self) -> View<'_, T> {
         // SAFETY: as long as the guard lives, nobody changes elements of its box.
@@ -207,14 +207,14 @@ impl<T: Element> RegionWriteGuard<'_, T> {
         &self.0.window
     }
 
-    /// The elements. Touches no page, copies nothing.
+    /// The elements; index `[0, 0]` is the first of the box. Touches no page, copies nothing.
     #[must_use]
     pub fn view(&self) -> View<'_, T> {
         // SAFETY: as long as the guard lives, only it has elements of its box, and it is borrowed.
         unsafe { self.0.array().region(self.0.start, self.0.part.clone()) }
     }
 
-    /// The elements to change. Touches no page; storing does, as
+    /// The elements to change, likewise. Touches no page; storing does, as
     /// [`MmapArray::view_mut`](crate::MmapArray::view_mut) says.
     #[must_use]
     pub fn view_mut(&mut self) -> ViewMut<'_, T> {

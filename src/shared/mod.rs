@@ -37,8 +37,10 @@ use guards::Locked;
 ///
 /// Who cannot go on waits for those that came before him and are in his way, and is overtaken by
 /// nobody whom he is in the way of: first come, first served, for all guards alike. So a writer who
-/// waits keeps new readers out, and a thread that holds a guard **must not ask for another one** of
-/// the same array: it could wait for ever. One larger region is the way to have two.
+/// waits keeps new readers out, and a thread that holds a guard **must not wait for another one** of
+/// the same array, nor [`flush`](Self::flush) or [`close`](Self::close) it: that could take for
+/// ever. For two places take one larger region, or [try](Self::try_write_region) for the second one
+/// and give the first back where that is `None`.
 ///
 /// A guard of a region costs some tenths of a microsecond where nobody is in the way, one of the whole array
 /// some nanoseconds where no regions are held. Each region that is held is looked at when another
@@ -138,12 +140,12 @@ use guards::Locked;
 /// # Ok(()) }
 /// ```
 ///
-/// and a region leads to no element outside:
+/// and no region leads to the array behind it:
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0308
 /// # fn f(shared: mmap_array::SharedMmapArray<f32>) -> mmap_array::Result<()> {
 /// let region = shared.read_region([0..1])?;
-/// println!("{:?}", region.slice(mmap_array::s![5])?);
+/// let array: &mmap_array::MmapArrayMut<f32> = &region;
 /// # Ok(()) }
 /// ```
 pub struct SharedMmapArray<T> {
@@ -160,11 +162,17 @@ impl<T: Element> SharedMmapArray<T> {
     }
 
     /// Waits until nobody writes, the whole or a region, and gives the array to read.
+    ///
+    /// This is for the threads of this process. Of an array opened with
+    /// [`Lock::Cooperative`](crate::Lock), where other processes may be at work, take a
+    /// [region](Self::read_region) instead, also for the whole: to look at elements through this guard
+    /// would break [the contract](MmapArray#safety).
     pub fn read(&self) -> ReadGuard<'_, T> {
         granted(self.array.read(true))
     }
 
-    /// Waits until nobody else reads or writes, and gives the array to change.
+    /// Waits until nobody else reads or writes, and gives the array to change. For the threads of this
+    /// process, as [`read`](Self::read).
     pub fn write(&self) -> WriteGuard<'_, T> {
         granted(self.array.write(true))
     }
@@ -241,8 +249,8 @@ impl<T: Element> SharedMmapArray<T> {
     }
 
     /// Waits until everything that was written before is on stable storage; see
-    /// [`MmapArray::flush`](crate::MmapArray::flush). Readers go on meanwhile, writers wait; whoever
-    /// holds a region to write flushes [that](RegionWriteGuard::flush).
+    /// [`MmapArray::flush`](crate::MmapArray::flush). Readers go on meanwhile; writers are waited for,
+    /// so whoever holds a guard to write flushes by [that](RegionWriteGuard::flush), or waits for ever.
     ///
     /// # Errors
     ///
@@ -266,7 +274,8 @@ impl<T: Element> SharedMmapArray<T> {
     ///
     /// Where other handles live on, this is `Ok` as well, and the file stays open, locked and, where
     /// it waits for the close, without its name: [`try_into_inner`](Self::try_into_inner) tells
-    /// whether this handle is the last.
+    /// whether this handle is the last. Its flush waits for the writers of the others, as
+    /// [`flush`](Self::flush) does.
     ///
     /// Dropping a handle instead flushes nothing, publishes nothing and tells of no error.
     ///

@@ -28,7 +28,8 @@ use crate::window::Window;
 
 impl<T: Element, A: Access> NpyFile<T, A> {
     /// Reads the elements at `indices` along `axis` into `out`, in the order asked, as NumPy's
-    /// `take(a, indices, axis)`: shuffled rows of a data set, say. An index may come more than once.
+    /// `take(a, indices, axis)`: shuffled rows of a data set, say. An index may come more than once;
+    /// none is negative.
     ///
     /// `out` is in row-major order, and has the array's shape with the length of `axis` replaced by
     /// the number of indices.
@@ -49,6 +50,9 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// them together. A batch of less than 4 MiB is read on the calling thread; a larger one on up to
     /// eight, as many as there are processors. (Elsewhere up to 16 threads take the place of
     /// asking.) A file in Fortran order is read on one.
+    ///
+    /// It pays where the rows come from the disk, or are many: of rows in memory, reading one after the
+    /// other is as fast up to batches of some 8 MiB.
     ///
     /// Memory: a buffer of up to 1 MiB for each thread, and some 64 bytes for each run of the file,
     /// for at most a million at a time; a larger batch is read in several such steps.
