@@ -24,7 +24,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     ///
     /// Regions exclude regions, those of a [`SharedMmapArray`](crate::SharedMmapArray) that was opened with
     /// [`Lock::Cooperative`](crate::Lock) as well, and locks of their bytes by other programs; nobody
-    /// else is kept from anything. See [concurrency](crate::concurrency#processes).
+    /// else is kept from anything. See [concurrency](crate::concurrency#processes). Who holds a region
+    /// must not wait for another one of the same file: it could wait for ever.
     ///
     /// # Errors
     ///
