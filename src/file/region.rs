@@ -36,8 +36,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// # Cost
     ///
     /// Some four system calls for a box that is one run in the file, and one more for each further
-    /// run; of a box of more than 256 runs, also what lies between some of them is locked. A descriptor
-    /// as long as the region lives.
+    /// run (two where it only tries); of a box of more than 256 runs, also what lies between some of
+    /// them is locked. A descriptor as long as the region lives.
     ///
     /// # Example
     ///

@@ -69,6 +69,11 @@ impl RangeLock {
             if last.end > FAR {
                 return Err(none("it lies more than 4 EiB behind the start of the file"));
             }
+            // Who only tries does not lock some parts first, to give them up: others who try for those
+            // would be refused what nobody has.
+            if !wait && ranges.len() > 1 && !part.are_free(&ranges)? {
+                return Ok(None);
+            }
             let gates = gate(&(first.start..last.end));
             if !part.lock_at_once(&ranges, &gates)? {
                 for range in &ranges {
@@ -166,6 +171,15 @@ impl Part<'_> {
         Ok(found.is_some_and(|found| libc::c_int::from(found.l_type) == libc::F_UNLCK))
     }
 
+    fn are_free(&self, ranges: &[Range<u64>]) -> Result<bool> {
+        for range in ranges {
+            if !self.is_free(range)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn kind(&self) -> libc::c_int {
         if self.write { libc::F_WRLCK } else { libc::F_RDLCK }
     }
@@ -230,6 +244,22 @@ mod tests {
         assert!(try_lock(&file, &[0..1], true).is_some());
         drop(first);
         assert!(try_lock(&file, &[0..100], true).is_some());
+    }
+
+    #[test]
+    fn who_tries_and_is_refused_keeps_nobody_from_what_is_free() {
+        let file = tempfile::tempfile().unwrap();
+        let _held = try_lock(&file, &[30..40], true).unwrap();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                for _ in 0..2000 {
+                    assert!(try_lock(&file, &[0..10, 30..31], true).is_none());
+                }
+            });
+            while !other.is_finished() {
+                assert!(try_lock(&file, &[0..10], true).is_some(), "nobody has it");
+            }
+        });
     }
 
     #[test]
