@@ -376,6 +376,24 @@ fn a_flushed_region_is_in_the_file_for_who_reads_it_anew() {
 }
 
 #[test]
+fn a_region_is_flushed_while_others_write_between_its_rows() {
+    let folder = folder();
+    let path = folder.path().join("a.npy");
+    map::create::<u64>(&path, [4, 5]).unwrap().close().unwrap();
+    let shared = map::open_unlocked::<u64>(&path).unwrap().into_shared();
+    let (mut left, mut right) =
+        (shared.write_region([0..4, 0..2]).unwrap(), shared.write_region([1..3, 2..5]).unwrap());
+    left.view_mut().fill(1);
+    thread::scope(|scope| {
+        scope.spawn(|| left.flush().unwrap());
+        scope.spawn(|| right.view_mut().fill(2));
+    });
+    right.flush().unwrap();
+    let expected = [[1, 1, 0, 0, 0], [1, 1, 2, 2, 2], [1, 1, 2, 2, 2], [1, 1, 0, 0, 0]];
+    assert_eq!(load::<u64>(&path).unwrap().as_slice(), expected.as_flattened());
+}
+
+#[test]
 #[allow(clippy::reversed_empty_ranges, reason = "what is refused")]
 fn a_region_that_is_refused_changes_nothing_and_leaves_no_claim_behind() {
     let folder = folder();
