@@ -37,8 +37,8 @@ impl<T: Element, A: Access> NpyFile<T, A> {
     /// # Cost
     ///
     /// Some four system calls for a box that is one run in the file, and one more for each further
-    /// run. Of a box of more than 256 runs, [more](crate::concurrency#large-boxes) is locked. A
-    /// descriptor as long as the region lives.
+    /// run (two where it only tries). Of a box of more than 256 runs,
+    /// [more](crate::concurrency#large-boxes) is locked. A descriptor as long as the region lives.
     ///
     /// # Example
     ///

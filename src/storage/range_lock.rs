@@ -45,21 +45,35 @@ impl RangeLock {
     ) -> Result<Option<RangeLock>> {
         use std::os::fd::AsRawFd;
 
+        let none = |reason| Error::NoRegionLocks { path: path.to_path_buf(), reason };
         let failed = |action, error| Error::io(path, action, 0, error);
         let stat = rustix::fs::fstatfs(file)
             .map_err(|error| failed("look up the file system of", error.into()))?;
         // The number is signed on some processors.
         if let Some(reason) = remote(stat.f_type as u32) {
-            return Err(Error::NoRegionLocks { path: path.to_path_buf(), reason });
+            return Err(none(reason));
         }
         // Another description of the same file, whatever its name is now, if it has one.
         let link = format!("/proc/self/fd/{}", file.as_raw_fd());
         let descriptor = File::options().read(true).write(write).open(link);
-        let descriptor = descriptor.map_err(|error| failed("open again", error))?;
+        let descriptor = descriptor.map_err(|error| match error.kind() {
+            // The file is open: what is not there is the link.
+            std::io::ErrorKind::NotFound => none("it is opened again by /proc, which is not there"),
+            _ => failed("open again", error),
+        })?;
         let locked = RangeLock { descriptor: Some(descriptor) };
         let part = locked.part(path, write).expect("the descriptor");
         let ranges: Vec<Range<u64>> = ranges.collect();
         if let (Some(first), Some(last)) = (ranges.first(), ranges.last()) {
+            // Or the gates of some parts would be where other parts are.
+            if last.end > FAR {
+                return Err(none("it lies more than 4 EiB behind the start of the file"));
+            }
+            // Who only tries does not lock some parts first, to give them up: others who try for those
+            // would be refused what nobody has.
+            if !wait && ranges.len() > 1 && !part.are_free(&ranges)? {
+                return Ok(None);
+            }
             let gates = gate(&(first.start..last.end));
             if !part.lock_at_once(&ranges, &gates)? {
                 for range in &ranges {
@@ -108,9 +122,11 @@ fn remote(file_system: u32) -> Option<&'static str> {
     })
 }
 
-/// The gate before a range: no file is so long that it lies there.
+/// Where gates begin. A sparse file may be longer; what lies there has none, and is not locked.
+const FAR: u64 = 1 << 62;
+
+/// The gate before a range.
 fn gate(range: &Range<u64>) -> Range<u64> {
-    const FAR: u64 = 1 << 62;
     range.start + FAR..range.end + FAR
 }
 
@@ -153,6 +169,15 @@ impl Part<'_> {
     fn is_free(&self, range: &Range<u64>) -> Result<bool> {
         let found = self.call(libc::F_OFD_GETLK, self.kind(), range)?;
         Ok(found.is_some_and(|found| libc::c_int::from(found.l_type) == libc::F_UNLCK))
+    }
+
+    fn are_free(&self, ranges: &[Range<u64>]) -> Result<bool> {
+        for range in ranges {
+            if !self.is_free(range)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn kind(&self) -> libc::c_int {
@@ -222,6 +247,22 @@ mod tests {
     }
 
     #[test]
+    fn who_tries_and_is_refused_keeps_nobody_from_what_is_free() {
+        let file = tempfile::tempfile().unwrap();
+        let _held = try_lock(&file, &[30..40], true).unwrap();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                for _ in 0..2000 {
+                    assert!(try_lock(&file, &[0..10, 30..31], true).is_none());
+                }
+            });
+            while !other.is_finished() {
+                assert!(try_lock(&file, &[0..10], true).is_some(), "nobody has it");
+            }
+        });
+    }
+
+    #[test]
     fn parts_to_read_are_for_many() {
         let file = tempfile::tempfile().unwrap();
         let readers = [0..20, 10..30].map(|range| try_lock(&file, &[range], false).unwrap());
@@ -232,6 +273,18 @@ mod tests {
         assert!(try_lock(&file, &[15..16], true).is_none(), "the second one still has it");
         drop(second);
         assert!(try_lock(&file, &[15..16], true).is_some());
+    }
+
+    #[test]
+    fn what_lies_where_gates_are_is_refused_by_name() {
+        let file = tempfile::tempfile().unwrap();
+        let _last = try_lock(&file, &[0..1, FAR - 1..FAR], true).unwrap();
+        for far in [FAR - 1..FAR + 1, FAR..FAR + 1, 2 * FAR - 2..2 * FAR - 1] {
+            let ranges = [0..1, far].into_iter();
+            let error = RangeLock::acquire(&file, Path::new("a"), ranges, false, false);
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("4 EiB"), "{error}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use mmap_array::{
 };
 use tempfile::TempDir;
 
-use crate::child::{Child, hear, say, start, start_after};
+use crate::child::{Child, hear, say, start, start_after, start_by};
 use crate::ground::Disk;
 use crate::lab::Lab;
 use crate::mapped::doors::{self, PLAIN};
@@ -31,6 +31,7 @@ pub(crate) fn play(role: &str, path: &Path) -> bool {
         None if role == "regions" => obey(path),
         None if role == "regions_calls" => calls(path),
         None if role == "regions_descriptors" => descriptors(path),
+        None if role == "regions_no_links" => no_links(path),
         Some(("regions_count", seed)) => count(path, seed.parse().unwrap()),
         Some(("regions_look", seed)) => look(path, seed.parse().unwrap()),
         _ => return false,
@@ -517,6 +518,25 @@ fn a_region_for_which_there_is_no_descriptor_is_an_error_that_leaves_no_claim_be
     let said = start_after("ulimit -n 40", "regions_descriptors", &path).finish();
     assert!(said[1].starts_with("Io("), "{said:?}");
     assert_eq!([&said[0], &said[2], &said[3]], ["true", "true", "Ok"]);
+}
+
+/// Child: asks for a region, and for all.
+fn no_links(path: &Path) {
+    let shared = open(path);
+    let error = shared.write_region([0..1]).unwrap_err();
+    say(matches!(error, Error::NoRegionLocks { .. }) && error.to_string().contains("/proc"));
+    say(shared.try_write().is_some());
+}
+
+#[test]
+fn a_system_without_proc_is_refused_by_name() {
+    if let Err(reason) = run("unshare", &["-rm", "mount", "-t", "tmpfs", "none", "/proc"]) {
+        return skip(reason);
+    }
+    let (_folder, path) = saved(&[4], Order::C);
+    let hide = "mount -t tmpfs none /proc; exec \"$@\"";
+    let said = start_by(&["unshare", "-rm", "sh", "-c", hide, "sh"], "regions_no_links", &path);
+    assert_eq!(said.unwrap().finish(), ["true", "true"]);
 }
 
 /// Makes a program wait for a moment before it starts: as long it has what this process has.

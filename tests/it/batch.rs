@@ -415,3 +415,20 @@ fn a_file_that_was_cut_short_is_shrunk_and_no_batch_is_read() {
         assert_eq!(out, [-1; 6]);
     }
 }
+
+#[test]
+fn one_item_of_a_file_of_long_rows_is_taken_whatever_the_size_of_addresses() {
+    let folder = folder();
+    let path = folder.path().join("a.npy");
+    let twin = Twin::<u8>::new(&[3, 5000], 0);
+    save(&path, &twin, Order::C);
+    for axis in 0..2 {
+        check_take(&NpyFile::<u8>::open(&path).unwrap(), &twin, axis, &[2]);
+        check_take(&map::open::<u8>(&path).unwrap(), &twin, axis, &[2]);
+    }
+    // Many items of short rows.
+    let twin = Twin::<u8>::new(&[4, 2], 0);
+    save(&path, &twin, Order::C);
+    let indices: Vec<_> = (0..8193).map(|number| number % 2).collect();
+    check_take(&NpyFile::<u8>::open(&path).unwrap(), &twin, 1, &indices);
+}

@@ -309,6 +309,49 @@ fn a_region_is_its_box_to_read_to_store_through_and_to_write_and_nothing_else() 
     }
 }
 
+#[test]
+fn a_region_is_of_the_array_that_is_there_when_it_is_had_whoever_swaps_or_grows_arrays() {
+    let folder = folder();
+    let create = |name: &str, shape: [usize; 2], fill| {
+        let mut array = map::create::<u64>(folder.path().join(name), shape).unwrap();
+        array.view_mut().fill(fill);
+        array.into_shared()
+    };
+    let (small, large) = (create("small.npy", [3, 2], 1), create("large.npy", [40, 7], 2));
+    let rounds = if cfg!(miri) { 12 } else { 3000 };
+    thread::scope(|scope| {
+        for shared in [&small, &large] {
+            for row in 0..2 {
+                scope.spawn(move || {
+                    for _ in 0..rounds {
+                        if let Ok(mut region) = shared.write_region([row..row + 1, 0..2]) {
+                            let first = region.view()[[0, 0]];
+                            thread::yield_now();
+                            region.view_mut().fill(first);
+                            assert_eq!(region.view().to_vec(), [first; 2]);
+                        }
+                        // There only in one of the two.
+                        match shared.read_region([2 + row..6, 3..7]) {
+                            Ok(region) => assert_eq!(region.view().to_vec()[..2], [2, 2]),
+                            Err(error) => assert!(matches!(error, Error::OutOfBounds { .. })),
+                        }
+                    }
+                });
+            }
+        }
+        for round in 0..rounds {
+            let (mut first, mut second) = (small.write(), large.write());
+            std::mem::swap(&mut *first, &mut *second);
+            if round % 8 == 0 {
+                let columns = first.shape()[1];
+                let fill = first[[0, 0]];
+                first.append(&vec![fill; columns * 600]).unwrap();
+                first.truncate(if columns == 2 { 3 } else { 40 }).unwrap();
+            }
+        }
+    });
+}
+
 fn whole(shape: &[usize]) -> Vec<Range<usize>> {
     shape.iter().map(|&len| 0..len).collect()
 }
@@ -328,6 +371,24 @@ fn a_flushed_region_is_in_the_file_for_who_reads_it_anew() {
         scope.spawn(|| left.flush().unwrap());
         scope.spawn(|| right.flush().unwrap());
     });
+    let expected = [[1, 1, 0, 0, 0], [1, 1, 2, 2, 2], [1, 1, 2, 2, 2], [1, 1, 0, 0, 0]];
+    assert_eq!(load::<u64>(&path).unwrap().as_slice(), expected.as_flattened());
+}
+
+#[test]
+fn a_region_is_flushed_while_others_write_between_its_rows() {
+    let folder = folder();
+    let path = folder.path().join("a.npy");
+    map::create::<u64>(&path, [4, 5]).unwrap().close().unwrap();
+    let shared = map::open_unlocked::<u64>(&path).unwrap().into_shared();
+    let (mut left, mut right) =
+        (shared.write_region([0..4, 0..2]).unwrap(), shared.write_region([1..3, 2..5]).unwrap());
+    left.view_mut().fill(1);
+    thread::scope(|scope| {
+        scope.spawn(|| left.flush().unwrap());
+        scope.spawn(|| right.view_mut().fill(2));
+    });
+    right.flush().unwrap();
     let expected = [[1, 1, 0, 0, 0], [1, 1, 2, 2, 2], [1, 1, 2, 2, 2], [1, 1, 0, 0, 0]];
     assert_eq!(load::<u64>(&path).unwrap().as_slice(), expected.as_flattened());
 }

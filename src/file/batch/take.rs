@@ -40,6 +40,8 @@ pub(crate) fn take<T: Element>(
         let picks = batch::in_file_order(some, first);
         match rows.whole_rows(&picks, size_of::<T>()) {
             Some(count) if some.len() == indices.len() => {
+                // No more than there are, or their picks might be too many to count.
+                let count = count.min(rows.count);
                 let byte_len = size_of_val(out);
                 let blocks = out.chunks_mut(count * indices.len() * rows.inner).enumerate();
                 let blocks = blocks.map(|(number, out)| Block {
@@ -111,7 +113,7 @@ fn take_lent<T: Element>(
         });
         return drive(source, lent, byte_len);
     }
-    let count = (most / indices.len()).max(1);
+    let count = (most / indices.len()).clamp(1, rows.count);
     let blocks = elements.chunks(count * rows.row_len()).zip(out.chunks_mut(count * row_out));
     let lent = blocks.map(|(elements, out)| Lent { elements, rows, indices, out });
     drive(source, lent, byte_len)
@@ -148,7 +150,7 @@ fn take_requests<T: Element>(
     row_picks: usize,
     out: &mut [T],
 ) -> Result<()> {
-    let rows_at_once = (AT_ONCE / picks.len()).max(1);
+    let rows_at_once = (AT_ONCE / picks.len()).clamp(1, rows.count);
     let row_out = row_picks * rows.inner;
     for (number, out) in out.chunks_mut(rows_at_once * row_out).enumerate() {
         let mut requests = Vec::with_capacity(out.len() / row_out * picks.len());
