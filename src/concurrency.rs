@@ -141,9 +141,10 @@
 //!
 //! # Where it works
 //!
-//! Regions between processes need 64-bit Linux and a local file system. NFS, SMB, FUSE and the like, Windows and other
-//! systems are refused by name, with [`NoRegionLocks`](crate::Error::NoRegionLocks): there, let one
-//! process write, or give each process a file of its own.
+//! Regions between processes need 64-bit Linux and a local file system. NFS, SMB, FUSE and the like,
+//! Windows and other systems are refused by name, with
+//! [`NoRegionLocks`](crate::Error::NoRegionLocks): there, let one process write, or give each process a
+//! file of its own.
 //!
 //! `cargo run --release --example workers` shows four processes at work, one of which dies.
 //!

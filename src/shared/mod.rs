@@ -42,12 +42,13 @@ use guards::Locked;
 /// ever. For two places take one larger region, or [try](Self::try_write_region) for the second one
 /// and give the first back where that is `None`.
 ///
-/// A guard of a region costs some tenths of a microsecond where nobody is in the way, one of the whole array
-/// some nanoseconds where no regions are held. Each region that is held is looked at when another
-/// is asked for, so have them by the dozen, not by the thousand. A file that was opened with
-/// [`Lock::Cooperative`](crate::Lock) costs a few system calls more: there regions also exclude
-/// those of [other processes](crate::concurrency#processes). Among processes nobody starves either,
-/// though who came first need not go first.
+/// A guard of a region costs some tenths of a microsecond where nobody is in the way, one of the whole
+/// array some nanoseconds where no regions are held. Each region that is held is looked at when
+/// another is asked for, so have them by the dozen, not by the thousand. A file that was opened with
+/// [`Lock::Cooperative`](crate::Lock) costs a few system calls more: there regions also exclude those
+/// of [other processes](crate::concurrency#processes), where [large boxes](crate::concurrency#large-boxes)
+/// may wait for neighbours. Among processes nobody starves either, though who came first need not go
+/// first.
 ///
 /// # Poisoning
 ///
